@@ -1,0 +1,13 @@
+"""
+Bytes in motion.
+
+- A **body** (`body`) is a request's content as an asynchronous stream: reading it opens the socket, not
+  reading it closes it, and each way it can end has a name.
+- A **flow** (`http1`) is what a body needs of the connection it arrives on: pause, resume, invite, answer early.
+- A **streaming request** (`request`) finds its resource when the head is in, and gives it the body.
+- A **response** (`response`) is written only as fast as the client drinks.
+- A **form** (`forms`) is a multipart body taken apart while it arrives.
+- A **producer** (`producer`) is the same thing the other way round: the body of a request that we send.
+- A **budget** (`budget`) is the memory that all transfers of a node share.
+- **Threads** (`threads`) do what takes the processor or waits for a disk.
+"""

@@ -1,0 +1,341 @@
+"""
+Requests that are answered from their head on: `StreamingSite` and `StreamingRequest` for twisted.web.
+
+A resource that offers `IStreamingResource` is found and called when the head is in, with the body as a stream. Every
+other resource works as it always did in twisted.web, but its body is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import datetimeToString, parse_qs
+from twisted.web.resource import IResource
+from zope.interface import Attribute
+
+from tahoeish.streams.body import (
+    BodyError,
+    BodyMalformed,
+    BodyStream,
+    BodyTruncated,
+    ClientGone,
+    NodeStopping,
+)
+from tahoeish.streams.http1 import Http1Channel, Http1Flow
+
+log = Logger()
+
+
+class BadHead(Exception):
+    """The head of a request breaks HTTP's rules."""
+
+    http_status = 400
+
+
+class IStreamingResource(IResource):
+    """A resource that is asked when the head of a request is in."""
+
+    async def respond(request: StreamingRequest, body: BodyStream) -> None:
+        """
+        Answer the request.
+
+        Until `body` is read for the first time the client has not been told to go on: whatever can be refused is
+        refused before that. Returning ends the response. Raising leaves the answer to the site's `failed`. When the
+        client goes away, reading the body fails with a `BodyError`; after the body is in, this call is cancelled.
+        """
+
+
+class IBoundedResource(IResource):
+    """A resource without streaming that wants another bound on its body than the site's."""
+
+    max_body: int = Attribute("The most bytes that it takes.")
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """What a site puts up with. Times in seconds; a deadline of 0 is none."""
+
+    idle_timeout: float = 60
+    deadline: float = 0
+    linger_bytes: int = 256 * 1024 * 1024
+    linger_seconds: float = 30
+    max_buffered: int = 1024 * 1024
+
+
+class StreamingRequest(server.Request):
+    """
+    One request. `body` is there from the moment the head is in.
+
+    Unlike twisted.web's own, `finish` may be called at any time, also while the client is still sending, and after
+    it has gone.
+    """
+
+    channel: Http1Channel
+    site: StreamingSite
+    body: BodyStream
+    resource: IResource | None = None
+
+    _flow: Http1Flow
+    _head_in = False
+    _content_in = False
+    _answered = False
+    _work: Deferred[None] | None = None
+    _routed_paths: tuple[list[bytes], list[bytes]]
+
+    # What the channel calls, from inside its parser.
+
+    def gotLength(self, length: int | None) -> None:
+        channel = self.channel
+        limits = channel.site.limits
+        # twisted.web fills these in only once the body is complete.
+        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
+        self._flow = Http1Flow(channel, self, linger_bytes=limits.linger_bytes, linger_seconds=limits.linger_seconds)
+        self.body = BodyStream(
+            self._flow,
+            channel.site.reactor,
+            length=length,
+            idle_timeout=limits.idle_timeout,
+            deadline=limits.deadline if length != 0 else 0,
+        )
+        channel.suspend_timeout()
+        self._head_in = True
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.body.arrived(data)
+        self._flow.swallow(len(data))
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self._content_in = True
+        self._flow.close()
+        self.body.complete()
+        if self._answered:
+            super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        if not self._head_in:
+            return
+        self._flow.close()
+        whole = self.body.whole
+        if reason.check(ConnectionDone):
+            self.body.fail(BodyTruncated(self._truncation()))
+        else:
+            self.body.fail(ClientGone("the connection was lost while the body was being sent"))
+        if whole and self._work is not None:
+            # The body has no reader any more that would notice. Nobody is left to be told of the result.
+            self._work.cancel()
+
+    # What the channel calls when its parser has come to rest.
+
+    @property
+    def receiving_body(self) -> bool:
+        """The head is in and the body isn't."""
+        return self._head_in and not self._content_in
+
+    def settle(self) -> None:
+        """Everything that has come in so far has been noted: act on it."""
+        if not self._head_in:
+            return
+        if self._work is None:
+            self._begin()
+        self.body.flush()
+
+    def body_malformed(self) -> None:
+        """The transfer coding is broken; there is no telling where the body ends."""
+        self.body.fail(BodyMalformed("the chunked transfer coding of the body is broken"))
+
+    # What a resource calls.
+
+    def write(self, data: bytes) -> None:
+        if not self.startedWriting and not self._content_in and not self._disconnected:
+            self._flow.before_early_answer()
+        super().write(data)
+
+    def finish(self) -> None:
+        if self._disconnected or self.finished or self._answered:
+            return
+        if self._content_in:
+            super().finish()
+            return
+        if not self.startedWriting:
+            self.write(b"")
+        if self.chunked:
+            self.channel.write(b"0\r\n\r\n")
+            self.chunked = 0
+        self._answered = True
+        self._flow.answer_early()
+
+    @property
+    def disconnected(self) -> bool:
+        """Nobody is there any more to read a response."""
+        return self._disconnected
+
+    def abort(self) -> None:
+        """Drop the connection, so that the client can't take what it got for a whole response."""
+        if not self._disconnected:
+            self._flow.abort()
+
+    def stop(self) -> None:
+        """The node can't wait for this request any longer."""
+        if self.body.whole:
+            if self._work is not None:
+                self._work.cancel()
+        else:
+            self.body.fail(NodeStopping("the node is shutting down; send it again later"))
+
+    # Inside.
+
+    def _begin(self) -> None:
+        self.site = self.channel.site
+        self.site.transfers.add(self)
+        self._work = Deferred.fromCoroutine(self._serve())
+        self._work.addErrback(lambda failure: log.failure("a request was not answered", failure))
+        self._work.addBoth(lambda _: self.site._transfer_ended(self))
+
+    async def _serve(self) -> None:
+        try:
+            self._parse_target()
+            self.setHeader(b"Server", b"tahoeish")
+            self.setHeader(b"Date", datetimeToString())
+            for name, value in self.site.headers.items():
+                self.setHeader(name, value)
+            resource = self.site.getResourceFor(self)
+            if IStreamingResource.providedBy(resource):
+                await resource.respond(self, self.body)
+                self.finish()
+            else:
+                await self._serve_buffered(resource)
+        except (Exception, CancelledError):
+            self._fail(Failure())
+
+    def _parse_target(self) -> None:
+        if self.clientproto == b"HTTP/1.1" and len(self.requestHeaders.getRawHeaders(b"Host") or []) != 1:
+            raise BadHead("an HTTP/1.1 request has exactly one Host header")
+        self.path, _, query = self.uri.partition(b"?")
+        self.args = parse_qs(query, True) if query else {}
+        self.prepath = []
+        self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
+
+    async def _serve_buffered(self, resource: IResource) -> None:
+        limit = self.site.limits.max_buffered
+        if IBoundedResource.providedBy(resource):
+            limit = resource.max_body
+        content = await self.body.read_all(limit)
+        self.content = BytesIO()
+        self.content.write(content)
+        super().requestReceived(self.method, self.uri, self.clientproto)
+
+    def _fail(self, failure: Failure) -> None:
+        if self._disconnected:
+            if not failure.check(BodyError, CancelledError):
+                log.failure("after the client had gone", failure)
+        elif self.startedWriting:
+            # Too late for another status. A client that counts, or waits for the last chunk, sees that it's broken.
+            if not failure.check(BodyError, CancelledError):
+                log.failure("a response broke off", failure)
+            self.abort()
+        else:
+            self.site.failed(self, failure)
+            self.finish()
+
+    def _truncation(self) -> str:
+        if self.body.length is None:
+            return f"the client closed the connection after {self.body.received} bytes, in the middle of the body"
+        return (
+            f"the client closed the connection after {self.body.received} of the {self.body.length} bytes "
+            "that it had announced"
+        )
+
+
+class StreamingSite(server.Site):
+    """
+    A web site whose resources may answer while the body arrives.
+
+    `failed` writes the answer to a request whose resource raised; it doesn't finish it. `headers` go with every
+    response. `transfers` are the requests that are being answered.
+    """
+
+    requestFactory = StreamingRequest
+    # The attribute's own type is that of Twisted's switch between HTTP/1.1 and HTTP/2.
+    protocol = Http1Channel  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        resource: IResource,
+        *,
+        reactor: IReactorTime,
+        limits: BodyLimits | None = None,
+        failed: Callable[[StreamingRequest, Failure], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.headers = headers or {}
+        self.limits = limits or BodyLimits()
+        super().__init__(resource, reactor=reactor, timeout=self.limits.idle_timeout)
+        self.transfers: set[StreamingRequest] = set()
+        self.failed = failed or answer_plainly
+        self._quiet: list[Deferred[None]] = []
+
+    def when_quiet(self) -> Deferred[None]:
+        """Fires when no request is being answered."""
+        if not self.transfers:
+            return succeed(None)
+        quiet: Deferred[None] = Deferred(self._quiet.remove)
+        self._quiet.append(quiet)
+        return quiet
+
+    def _transfer_ended(self, request: StreamingRequest) -> None:
+        self.transfers.discard(request)
+        if not self.transfers:
+            waiting, self._quiet = self._quiet, []
+            for quiet in waiting:
+                quiet.callback(None)
+
+    def getResourceFor(self, request: StreamingRequest) -> IResource:
+        # A buffered request asks a second time, when its body is in.
+        if request.resource is None:
+            request.resource = super().getResourceFor(request)
+            request._routed_paths = (request.prepath or [], request.postpath or [])
+        else:
+            request.prepath, request.postpath = request._routed_paths
+        return request.resource
+
+    def log(self, request: StreamingRequest) -> None:  # type: ignore[override]
+        """One line for an answered request. Only where it went, not what it named: an address may hold a secret."""
+        place = request.path.split(b"/")[1] if request.path else b""
+        log.info(
+            "{method} /{place} {code} from {client}: {received} bytes in, {sent} out",
+            method=request.method.decode("ascii", "replace"),
+            place=place.decode("ascii", "replace"),
+            code=request.code,
+            client=getattr(request.client, "host", "-"),
+            received=request.body.received,
+            sent=request.sentLength,
+        )
+
+    def acceptableProtocols(self) -> list[bytes]:
+        # Twisted would offer "h2" as soon as the h2 package can be imported, and its HTTP/2 doesn't come by here.
+        return [b"http/1.1"]
+
+
+def answer_plainly(request: StreamingRequest, failure: Failure) -> None:
+    """The answer of a site that has no better words."""
+    if isinstance(failure.value, (BodyError, BadHead)):
+        request.setResponseCode(failure.value.http_status)
+        text = failure.getErrorMessage() + "\n"
+    else:
+        log.failure("a resource failed", failure)
+        request.setResponseCode(500)
+        text = "the node failed to answer this request; its log says more\n"
+    body = text.encode()
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.write(body)

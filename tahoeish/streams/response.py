@@ -1,0 +1,111 @@
+"""A response that is written only as fast as the client drinks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tahoeish.streams.body import ClientGone
+
+if TYPE_CHECKING:
+    from tahoeish.streams.request import StreamingRequest
+
+PIECE = 128 * 1024
+"""What is handed to the transport at a time: enough to be quick, little enough to wait in it for a slow client."""
+
+
+@implementer(IPushProducer)
+class ResponseWriter:
+    """
+    Writes the body of one response. Use `streaming`, which gives the transport back at the end.
+
+    A client that takes nothing for `idle_timeout` seconds is given up.
+    """
+
+    def __init__(self, request: StreamingRequest, clock: IReactorTime, idle_timeout: float) -> None:
+        self._request = request
+        self._clock = clock
+        self._idle_timeout = idle_timeout
+        self._paused = False
+        self._drained: Deferred[None] | None = None
+        self._idle_call: IDelayedCall | None = None
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Returns when the client has taken enough of it; raises `ClientGone` when it never will."""
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE):
+            await self._when_drained()
+            self._request.write(bytes(view[start : start + PIECE]))
+
+    # What the transport calls.
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._release(None)
+
+    def stopProducing(self) -> None:
+        """The transport is lost; `lost` says so to whoever waits."""
+
+    def lost(self, _: Failure) -> None:
+        self._release(ClientGone("the client went away before it had the whole response"))
+
+    # Inside.
+
+    async def _when_drained(self) -> None:
+        if self._request.disconnected:
+            raise ClientGone("the client went away before it had the whole response")
+        if not self._paused:
+            return
+        self._drained = Deferred(self._forget)
+        if self._idle_timeout:
+            self._idle_call = self._clock.callLater(self._idle_timeout, self._give_up)
+        await self._drained
+
+    def _forget(self, _: Deferred[None]) -> None:
+        self._stop_clock()
+        self._drained = None
+
+    def _release(self, error: Exception | None) -> None:
+        drained, self._drained = self._drained, None
+        self._stop_clock()
+        if drained is not None:
+            if error is None:
+                drained.callback(None)
+            else:
+                drained.errback(error)
+
+    def _give_up(self) -> None:
+        self._idle_call = None
+        self._request.abort()
+        self._release(ClientGone(f"the client has read nothing for {self._idle_timeout:g} seconds"))
+
+    def _stop_clock(self) -> None:
+        if self._idle_call is not None:
+            self._idle_call.cancel()
+            self._idle_call = None
+
+
+@asynccontextmanager
+async def streaming(
+    request: StreamingRequest, clock: IReactorTime, idle_timeout: float
+) -> AsyncIterator[ResponseWriter]:
+    """A writer for the body of the response, whose head has been set; the body ends with the block."""
+    writer = ResponseWriter(request, clock, idle_timeout)
+    if request.disconnected:
+        raise ClientGone("the client went away before the response began")
+    request.notifyFinish().addErrback(writer.lost)
+    request.registerProducer(writer, True)
+    try:
+        yield writer
+    finally:
+        if not request.disconnected:
+            request.unregisterProducer()
