@@ -1,0 +1,45 @@
+"""Why the grid can't do what it was asked. Each error names the peers, and what each of them said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class GridError(Exception):
+    """Base of all that can go wrong between this node and its peers."""
+
+    def __init__(self, summary: str, reasons: Mapping[str, str]) -> None:
+        details = "".join(f"; {peer}: {reason}" for peer, reason in reasons.items())
+        super().__init__(summary + details)
+        self.summary = summary
+        self.reasons = dict(reasons)
+        """What each peer said, by its name."""
+
+
+class UploadUnhappy(GridError):
+    """The shares would lie, or would have lain, on too few different peers."""
+
+    def __init__(self, happiness: int, wanted: int, total: int, reasons: Mapping[str, str]) -> None:
+        super().__init__(
+            f"the file's {total} shares could be spread over {happiness} peers only, {wanted} are wanted",
+            reasons,
+        )
+        self.happiness = happiness
+
+
+class GridFull(UploadUnhappy):
+    """The same, because peers have no room left."""
+
+
+class NotEnoughShares(GridError):
+    """Fewer different shares can be had than it takes to rebuild the file."""
+
+    def __init__(self, found: Mapping[int, list[str]], needed: int, reasons: Mapping[str, str]) -> None:
+        where = ", ".join(f"{number} on {' and '.join(peers)}" for number, peers in sorted(found.items()))
+        if found:
+            summary = f"{needed} different shares are needed, {len(found)} found: {where}"
+        else:
+            summary = f"{needed} different shares are needed, none was found"
+        super().__init__(summary, reasons)
+        self.found = dict(found)
+        self.needed = needed

@@ -1,0 +1,315 @@
+"""
+Writing a file to the grid while it arrives.
+
+    source -> Encoder: a segment is full -> sealed in a thread -> absorbed, in order -> a ShareStream per share -> peers
+
+Several segments are on this road at once, as many as the budget has room for. At the end every share gets its
+trailer and its header and is made safe; only when enough of them are, all of them become visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as StalledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from tahoeish.chk.buffers import Buffer
+from tahoeish.chk.caps import LITERAL_MAX, LiteralCap, ReadCap
+from tahoeish.chk.cipher import KEY_SIZE
+from tahoeish.chk.encoder import Encoder, FinishedFile
+from tahoeish.chk.erasure import ErasureCodec
+from tahoeish.chk.errors import WrongLength
+from tahoeish.chk.segment import Segment
+from tahoeish.grid.errors import GridFull, UploadUnhappy
+from tahoeish.grid.peer import Allocation, IStoragePeer, PeerError, PeerFull
+from tahoeish.grid.placement import happiness, permuted, place
+from tahoeish.grid.sharestream import ShareStream
+from tahoeish.streams.budget import ByteBudget, Lease, SegmentAllowance
+from tahoeish.streams.tasks import to_the_end, together
+from tahoeish.streams.threads import ThreadRunner
+
+SEAL_AHEAD = 4
+"""Segments of one upload that may be between full and acknowledged at the same time."""
+
+
+@dataclass(frozen=True)
+class EncodingChoice:
+    """How new files are encoded: any `needed` of `total` shares, lying on at least `happy` different peers."""
+
+    needed: int
+    total: int
+    happy: int
+    max_segment_size: int
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A file that is in the grid."""
+
+    cap: ReadCap | LiteralCap
+    total: int = 0
+    happiness: int = 0
+    shares: Mapping[int, Sequence[str]] | None = None
+    """Which peers hold each share."""
+
+    @property
+    def missing(self) -> list[int]:
+        """The shares that were lost on the way, which a repair would make again."""
+        return [number for number in range(self.total) if number not in (self.shares or {})]
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """What all uploads of a node share. `peer_timeout` is how long a peer may take over one thing, in seconds."""
+
+    peers: Callable[[], Sequence[IStoragePeer]]
+    encoding: EncodingChoice
+    allowance: SegmentAllowance
+    budget: ByteBudget
+    run_in_thread: ThreadRunner
+    codec: ErasureCodec
+    clock: IReactorTime
+    random_bytes: Callable[[int], bytes]
+    peer_timeout: float
+
+    async def upload(self, source: AsyncIterable[Buffer], length: int | None) -> Uploaded:
+        """
+        Encrypt, encode and store what `source` brings, `length` bytes or an unknown number of them.
+
+        With a known length the peers are asked for room before anything is read. Raises `UploadUnhappy` or
+        `GridFull` as soon as too few peers are left, `WrongLength`, and whatever `source` raises. When it raises, or
+        is cancelled, nothing stays on any peer.
+        """
+        pieces = aiter(source)
+        if length is None or length <= LITERAL_MAX:
+            pieces, whole = await _peek(pieces, LITERAL_MAX)
+            if whole is not None:
+                if length is not None and len(whole) != length:
+                    raise WrongLength(f"the file should have {length} bytes, but ended after {len(whole)}")
+                return Uploaded(LiteralCap(whole))
+            if length is not None:
+                raise WrongLength(f"the file should have {length} bytes, but more have come already")
+        promise = await self.allowance.admit(self._largest_segment())
+        try:
+            encoder = Encoder(
+                key=self.random_bytes(KEY_SIZE),
+                needed=self.encoding.needed,
+                total=self.encoding.total,
+                max_segment_size=promise.segment_size,
+                size=length,
+                codec=self.codec,
+            )
+            return await _Upload(self, encoder).run(pieces)
+        finally:
+            promise.release()
+
+    def _largest_segment(self) -> int:
+        # A code that multiplies a segment by a hundred would make the budget a queue of one.
+        encoding = self.encoding
+        affordable = self.budget.capacity * encoding.needed // (encoding.total * SEAL_AHEAD)
+        return max(min(encoding.max_segment_size, affordable), 4096)
+
+
+class _Upload:
+    """One file on its way."""
+
+    def __init__(self, uploader: Uploader, encoder: Encoder) -> None:
+        self._uploader = uploader
+        self._encoding = uploader.encoding
+        self._encoder = encoder
+        self._streams: dict[int, ShareStream] = {}
+        self._existing: dict[int, set[str]] = {}
+        self._reasons: dict[str, str] = {}
+        self._some_full = False
+        self._fatal: Exception | None = None
+        self._feeding: Deferred[None] | None = None
+        self._on_the_road: set[Deferred[None]] = set()
+        self._places = DeferredSemaphore(SEAL_AHEAD)
+        self._absorbed: Deferred[None] = Deferred()
+        self._absorbed.callback(None)
+
+    async def run(self, pieces: AsyncIterator[Buffer]) -> Uploaded:
+        try:
+            await self._find_room()
+            self._check_happiness()
+            self._feeding = Deferred.fromCoroutine(self._feed(pieces))
+            await self._feeding
+            finished: FinishedFile = await self._uploader.run_in_thread(self._encoder.finish)
+            await together(
+                stream.finish(end.trailer_offset, end.trailer, end.header)
+                for number, stream in self._streams.items()
+                for end in (finished.shares[number],)
+            )
+            self._check_happiness()
+            await together(stream.commit() for stream in self._streams.values())
+            self._check_happiness()
+            # A share that was lost at the very end may be whole, or half there; it isn't counted, so it must go.
+            await together(stream.abort() for stream in self._streams.values() if stream.problem is not None)
+        except BaseException:
+            await to_the_end(self._undo())
+            if self._fatal is not None:
+                raise self._fatal from None
+            raise
+        holders = self._holders()
+        return Uploaded(
+            finished.cap,
+            self._encoding.total,
+            happiness(holders),
+            {number: sorted(names) for number, names in sorted(holders.items())},
+        )
+
+    # Finding room.
+
+    async def _find_room(self) -> None:
+        """Ask the peers of the ring for room, and others in place of those that refuse."""
+        storage_index = self._encoder.storage_index
+        ring = permuted(storage_index, self._uploader.peers(), lambda peer: peer.permutation_seed)
+        held: dict[IStoragePeer, set[int]] = {peer: set() for peer in ring}
+        writable = list(ring)
+        while True:
+            placement = place(self._encoding.total, ring, held, writable)
+            if not placement.asked:
+                return
+            answers = await together(self._ask_for_room(peer, numbers) for peer, numbers in placement.asked.items())
+            for (peer, numbers), allocation in zip(placement.asked.items(), answers, strict=True):
+                held[peer] |= allocation.existing | allocation.writers.keys()
+                for number in allocation.existing:
+                    self._existing.setdefault(number, set()).add(peer.name)
+                if not held[peer].issuperset(numbers):
+                    writable.remove(peer)
+
+    async def _ask_for_room(self, peer: IStoragePeer, numbers: Collection[int]) -> Allocation:
+        asking = Deferred.fromCoroutine(peer.allocate(self._encoder.storage_index, numbers, self._encoder.share_size))
+        asking.addTimeout(self._uploader.peer_timeout, self._uploader.clock)
+        try:
+            allocation = await asking
+        except (PeerError, StalledError) as error:
+            self._some_full |= isinstance(error, PeerFull)
+            self._reasons[peer.name] = (
+                error.reason
+                if isinstance(error, PeerError)
+                else f"no answer for {self._uploader.peer_timeout:g} seconds"
+            )
+            return Allocation()
+        for number, writer in allocation.writers.items():
+            self._streams[number] = ShareStream(
+                writer,
+                peer.name,
+                clock=self._uploader.clock,
+                timeout=self._uploader.peer_timeout,
+                lost=self._share_lost,
+            )
+        if allocation.refusal is not None:
+            self._some_full = True
+            self._reasons[peer.name] = allocation.refusal
+        return allocation
+
+    # The road.
+
+    async def _feed(self, pieces: AsyncIterator[Buffer]) -> None:
+        async for piece in pieces:
+            for segment in self._encoder.write(piece):
+                await self._set_off(segment)
+        for segment in self._encoder.end():
+            await self._set_off(segment)
+        for travelling in list(self._on_the_road):
+            await travelling
+
+    async def _set_off(self, segment: Segment) -> None:
+        """Returns when the segment is on its way, so that the next may be filled."""
+        await self._places.acquire()
+        try:
+            sealed_size = segment.size * self._encoding.total // self._encoding.needed
+            lease = await self._uploader.budget.lease(segment.size + sealed_size)
+        except BaseException:
+            self._places.release()
+            raise
+        before, self._absorbed = self._absorbed, Deferred()
+        travelling = Deferred.fromCoroutine(self._travel(segment, lease, sealed_size, before, self._absorbed))
+        self._on_the_road.add(travelling)
+        travelling.addBoth(self._arrived, travelling)
+
+    async def _travel(
+        self,
+        segment: Segment,
+        lease: Lease,
+        sealed_size: int,
+        before: Deferred[None],
+        absorbed: Deferred[None],
+    ) -> None:
+        try:
+            with lease:
+                sealed = await self._uploader.run_in_thread(segment.seal)
+                lease.shrink(sealed_size)
+                await before
+                await self._uploader.run_in_thread(self._encoder.absorb, sealed)
+                acknowledged = [
+                    stream.send(sealed.share_offset, sealed.blocks[number]) for number, stream in self._streams.items()
+                ]
+                absorbed.callback(None)
+                for acknowledgement in acknowledged:
+                    await acknowledgement
+        finally:
+            self._places.release()
+
+    def _arrived(self, result: object, travelling: Deferred[None]) -> None:
+        self._on_the_road.discard(travelling)
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            assert isinstance(result.value, Exception)
+            self._fail(result.value)
+
+    # Losing shares.
+
+    def _share_lost(self, stream: ShareStream) -> None:
+        assert stream.problem is not None
+        self._reasons[f"{stream.peer} (share {stream.number})"] = stream.problem
+        self._some_full |= stream.peer_full
+        try:
+            self._check_happiness()
+        except UploadUnhappy as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._fatal is None:
+            self._fatal = error
+            if self._feeding is not None:
+                self._feeding.cancel()
+
+    def _holders(self) -> dict[int, set[str]]:
+        holders = {number: set(names) for number, names in self._existing.items()}
+        for number, stream in self._streams.items():
+            if stream.problem is None:
+                holders.setdefault(number, set()).add(stream.peer)
+        return holders
+
+    def _check_happiness(self) -> None:
+        holders = self._holders()
+        happy = happiness(holders)
+        if happy < self._encoding.happy or len(holders) < self._encoding.needed:
+            kind = GridFull if self._some_full else UploadUnhappy
+            raise kind(happy, self._encoding.happy, self._encoding.total, self._reasons)
+
+    async def _undo(self) -> None:
+        for travelling in list(self._on_the_road):
+            travelling.cancel()
+        await together(stream.abort() for stream in self._streams.values())
+
+
+async def _peek(pieces: AsyncIterator[Buffer], size: int) -> tuple[AsyncIterator[Buffer], bytes | None]:
+    """The same pieces again, and all of them together if they aren't longer than `size`."""
+    seen = bytearray()
+    async for piece in pieces:
+        seen += piece
+        if len(seen) > size:
+            return _resumed(bytes(seen), pieces), None
+    return pieces, bytes(seen)
+
+
+async def _resumed(seen: bytes, rest: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+    yield seen
+    async for piece in rest:
+        yield piece
