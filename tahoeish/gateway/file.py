@@ -1,0 +1,155 @@
+"""Files on their way out: a cap in the address, its bytes in the response."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from hashlib import sha256
+
+from twisted.internet.interfaces import IReactorTime
+
+from tahoeish.chk import base32
+from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap, parse_cap
+from tahoeish.gateway.conditions import listed, unchanged
+from tahoeish.gateway.errors import Refused, write_text
+from tahoeish.gateway.filenames import attachment, content_type, is_active
+from tahoeish.gateway.ranges import ByteRange, Unsatisfiable, parse_range
+from tahoeish.gateway.resource import AsyncResource, argument, flag
+from tahoeish.grid.download import Downloader
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.response import streaming
+
+Cap = ReadCap | LiteralCap | VerifyCap
+
+
+class FileServer:
+    """Writes files, and what is known of them, into responses."""
+
+    def __init__(self, downloader: Downloader, clock: IReactorTime, idle_timeout: float) -> None:
+        self._downloader = downloader
+        self._clock = clock
+        self._idle_timeout = idle_timeout
+
+    async def respond(self, request: StreamingRequest, cap: Cap, name: str | None) -> None:
+        """By the query argument `t`: the bytes, or what is known of them."""
+        match argument(request, "t") or "":
+            case "":
+                await self._respond_bytes(request, cap, name)
+            case "json":
+                if not self._not_modified(request, cap, "json"):
+                    write_text(request, 200, _described(cap))
+            case "uri" | "readonly-uri":
+                write_text(request, 200, str(cap))
+            case other:
+                raise Refused(400, f"t is json, uri or readonly-uri, not {other!r}")
+
+    async def _respond_bytes(self, request: StreamingRequest, cap: Cap, name: str | None) -> None:
+        if isinstance(cap, VerifyCap):
+            raise Refused(400, "a verify cap can check a file, but not read it")
+        self._describe(request, name)
+        if self._not_modified(request, cap):
+            return
+        request.setHeader(b"Accept-Ranges", b"bytes")
+        wanted = self._range(request, cap)
+        if wanted is not None:
+            request.setResponseCode(206)
+            request.setHeader(b"Content-Range", b"bytes %d-%d/%d" % (wanted.first, wanted.last, cap.size))
+        part = wanted or ByteRange(0, cap.size - 1)
+        if request.method == b"HEAD":
+            self._begin(request, part)
+        elif isinstance(cap, LiteralCap):
+            self._begin(request, part)
+            request.write(cap.data[part.first : part.last + 1])
+        else:
+            await self._send(request, cap, part)
+
+    async def _send(self, request: StreamingRequest, cap: ReadCap, part: ByteRange) -> None:
+        file = await self._downloader.open(cap)
+        try:
+            async with (
+                aclosing(file.read(part.first, part.last)) as pieces,
+                streaming(request, self._clock, self._idle_timeout) as writer,
+            ):
+                # The first piece before the head: until then, an error can still be told.
+                started = False
+                async for piece in pieces:
+                    if not started:
+                        started = True
+                        self._begin(request, part)
+                    await writer.write(piece)
+        finally:
+            await file.close()
+
+    def _begin(self, request: StreamingRequest, part: ByteRange) -> None:
+        request.setHeader(b"Content-Length", b"%d" % part.length)
+        if request.method == b"HEAD":
+            request.write(b"")
+
+    def _describe(self, request: StreamingRequest, name: str | None) -> None:
+        name = argument(request, "filename") or name
+        kind = content_type(name)
+        request.setHeader(b"Content-Type", kind.encode())
+        if is_active(kind):
+            request.setHeader(b"Content-Security-Policy", b"sandbox")
+        if flag(argument(request, "save"), "save"):
+            request.setHeader(b"Content-Disposition", attachment(name).encode())
+
+    def _not_modified(self, request: StreamingRequest, cap: Cap, form: str = "") -> bool:
+        etag = _etag(cap, form)
+        request.setHeader(b"ETag", etag.encode())
+        known = request.getHeader(b"If-None-Match")
+        if known is None or not listed(known.decode("latin-1"), etag):
+            return False
+        request.setResponseCode(304)
+        request.responseHeaders.removeHeader(b"Content-Type")
+        return True
+
+    def _range(self, request: StreamingRequest, cap: ReadCap | LiteralCap) -> ByteRange | None:
+        header = request.getHeader(b"Range")
+        condition = request.getHeader(b"If-Range")
+        if header is None or (condition and not unchanged(condition.decode("latin-1"), _etag(cap))):
+            return None
+        try:
+            return parse_range(header.decode("latin-1"), cap.size)
+        except Unsatisfiable:
+            raise Refused(
+                416,
+                f"the range begins after the end: the file has {cap.size} bytes",
+                {"Content-Range": f"bytes */{cap.size}"},
+            ) from None
+
+
+class FileResource(AsyncResource):
+    """`/file/CAP/@@named=/NAME`: a cap with a name for those who look at the end of an address."""
+
+    def __init__(self, files: FileServer) -> None:
+        super().__init__()
+        self._files = files
+
+    async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
+        parts = [part.decode("utf-8", "replace") for part in request.postpath or []]
+        if not parts or not parts[0]:
+            raise Refused(400, "the address is /file/CAP/@@named=/NAME")
+        name = parts[-1] if len(parts) > 1 else None
+        await self._files.respond(request, parse_cap(parts[0]), name or None)
+
+
+def _etag(cap: Cap, form: str = "") -> str:
+    # What a cap names never changes, so whatever tells caps apart tells contents apart; but not the key itself.
+    if isinstance(cap, LiteralCap):
+        identity = base32.encode(sha256(cap.data).digest()[:16])
+    else:
+        identity = base32.encode(cap.storage_index)
+    return f'"{identity}{"-" + form if form else ""}"'
+
+
+def _described(cap: Cap) -> str:
+    facts: dict[str, object] = {"mutable": False, "format": "CHK", "size": cap.size}
+    if isinstance(cap, VerifyCap):
+        facts["verify_uri"] = str(cap)
+    else:
+        facts["ro_uri"] = str(cap)
+    if isinstance(cap, ReadCap):
+        facts["verify_uri"] = str(cap.verify_cap)
+    return json.dumps(["filenode", facts], indent=1) + "\n"

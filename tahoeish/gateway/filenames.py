@@ -1,0 +1,39 @@
+"""What a file's name says about how to serve it."""
+
+from __future__ import annotations
+
+import mimetypes
+from urllib.parse import quote
+
+# The table that comes with Python, not what this machine's files add to it.
+_TYPES = mimetypes.MimeTypes()
+_PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+_ACTIVE = {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+
+
+def content_type(name: str | None) -> str:
+    """
+    By the name's ending; plain text when that says nothing.
+
+    A packed file is what it is, `application/gzip`, not what is in it: a client that unpacked it by itself would not
+    get the bytes that were stored.
+    """
+    kind, packing = _TYPES.guess_type(name or "", strict=False)
+    if packing is not None:
+        return _PACKED.get(packing, "application/octet-stream")
+    return kind or "text/plain"
+
+
+def is_active(kind: str) -> bool:
+    """A browser would run what is in it, with all that this node's pages may do."""
+    return kind in _ACTIVE
+
+
+def attachment(name: str | None) -> str:
+    """A `Content-Disposition` that saves the file under this name, whatever characters it has (RFC 6266)."""
+    if not name:
+        return "attachment"
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)
+    if plain == name:
+        return f'attachment; filename="{plain}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,122 @@
+"""The tree of resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource, Resource
+
+from tahoeish.gateway.errors import Refused, prefers_html, write_text
+from tahoeish.gateway.file import FileResource, FileServer
+from tahoeish.gateway.page import PeerLine, welcome
+from tahoeish.gateway.resource import AsyncResource, NotFound, argument
+from tahoeish.gateway.upload import Receiver
+from tahoeish.gateway.uri import UriResource
+from tahoeish.grid.download import Downloader
+from tahoeish.grid.peer import IStoragePeer, PeerError
+from tahoeish.grid.upload import Uploader
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.tasks import together
+
+HEADERS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    # A cap in an address is a secret, which a link from a page must not carry to where it leads.
+    "Referrer-Policy": "no-referrer",
+}
+"""What every answer of a gateway carries."""
+
+
+class Root(Resource):
+    """`/` itself is the welcome page, everything else hangs below."""
+
+    def __init__(self, welcome_page: IResource) -> None:
+        super().__init__()
+        self.putChild(b"", welcome_page)
+
+    def getChild(self, path: bytes, request: StreamingRequest) -> IResource:
+        return NotFound()
+
+
+class Welcome(AsyncResource):
+    """A page for people; for tools that ask with `t=json`, the state of the grid."""
+
+    def __init__(self, peers: Callable[[], Sequence[IStoragePeer]], encoding: str) -> None:
+        super().__init__()
+        self._peers = peers
+        self._encoding = encoding
+
+    async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
+        match argument(request, "t") or "":
+            case "":
+                await self._page(request)
+            case "json":
+                await self._state(request)
+            case other:
+                raise Refused(400, f"t is json here, not {other!r}")
+
+    async def _page(self, request: StreamingRequest) -> None:
+        host = (request.getHeader(b"Host") or b"127.0.0.1").decode("latin-1")
+        url = f"{'https' if request.isSecure() else 'http'}://{host}"
+        if not prefers_html(request):
+            write_text(request, 200, f"This is a tahoeish node. Store a file with: curl -T FILE {url}/uri\n")
+            return
+        lines = await together(self._line(peer) for peer in self._peers())
+        # One form, one style sheet, and nothing from elsewhere.
+        request.setHeader(
+            b"Content-Security-Policy",
+            b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+        )
+        write_text(request, 200, welcome(url, self._encoding, lines), "text/html; charset=utf-8")
+
+    async def _line(self, peer: IStoragePeer) -> PeerLine:
+        try:
+            space = await peer.available_space()
+        except PeerError as error:
+            return PeerLine(peer.name, error.reason)
+        return PeerLine(peer.name, "not said" if space is None else f"{space / 1e9:.1f} GB free")
+
+    async def _state(self, request: StreamingRequest) -> None:
+        servers = await together(self._server(peer) for peer in self._peers())
+        state = {"introducers": {"statuses": []}, "servers": servers}
+        write_text(request, 200, json.dumps(state, indent=1) + "\n")
+
+    async def _server(self, peer: IStoragePeer) -> dict[str, object]:
+        space: int | None = None
+        try:
+            space = await peer.available_space()
+            status = "connected"
+        except PeerError as error:
+            status = error.reason
+        return {
+            "nodeid": peer.name,
+            "nickname": peer.name,
+            "connection_status": status,
+            "available_space": space,
+            "version": None,
+            "last_received_data": None,
+        }
+
+
+def gateway_root(
+    *,
+    peers: Callable[[], Sequence[IStoragePeer]],
+    uploader: Uploader,
+    downloader: Downloader,
+    clock: IReactorTime,
+    idle_timeout: float,
+    max_upload_size: int,
+) -> IResource:
+    """Everything that a gateway serves."""
+    files = FileServer(downloader, clock, idle_timeout)
+    encoding = f"{uploader.encoding.needed}-of-{uploader.encoding.total}"
+    root = Root(Welcome(peers, encoding))
+    uri = UriResource(Receiver(uploader, max_upload_size), files)
+    for name in (b"uri", b"cap"):
+        root.putChild(name, uri)
+    for name in (b"file", b"named"):
+        root.putChild(name, FileResource(files))
+    return root

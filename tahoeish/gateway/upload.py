@@ -1,0 +1,166 @@
+"""Bodies and forms on their way into the grid."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from twisted.logger import Logger
+
+from tahoeish.chk.buffers import Buffer
+from tahoeish.gateway.errors import (
+    Problem,
+    Refused,
+    prefers_html,
+    prefers_json,
+    problem_of,
+    write_text,
+)
+from tahoeish.gateway.page import page
+from tahoeish.gateway.resource import argument, flag
+from tahoeish.grid.errors import GridError
+from tahoeish.grid.upload import Uploaded, Uploader
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.forms import BadForm, FormPart, FormStream
+from tahoeish.streams.request import StreamingRequest
+
+log = Logger()
+
+
+@dataclass(frozen=True)
+class FormResult:
+    """What became of one file of a form."""
+
+    filename: str
+    size: int
+    cap: str | None
+    problem: Problem | None = None
+
+    def as_json(self) -> dict[str, object]:
+        if self.problem is None:
+            return {"filename": self.filename, "size": self.size, "cap": self.cap}
+        return {"filename": self.filename, "error": self.problem.as_json()}
+
+
+class Receiver:
+    """Takes uploads of at most `max_size` bytes; 0 is without a bound."""
+
+    def __init__(self, uploader: Uploader, max_size: int) -> None:
+        self._uploader = uploader
+        self._max_size = max_size
+
+    async def put(self, request: StreamingRequest, body: BodyStream) -> None:
+        """The body is the file."""
+        _expect_immutable(argument(request, "format"), argument(request, "mutable"))
+        if request.getHeader(b"Content-Range") is not None:
+            raise Refused(501, "a file can't be sent in pieces here; send it whole, without Content-Range")
+        if self._max_size:
+            body.limit_to(self._max_size)
+        uploaded = await self._store(body, body.length)
+        cap = str(uploaded.cap)
+        request.setHeader(b"Location", f"/uri/{quote(cap, safe='')}".encode())
+        write_text(request, 201, cap)
+
+    async def post(self, request: StreamingRequest, body: BodyStream) -> None:
+        """The body is a form with files in it, each of which is answered for."""
+        form = FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1"))
+        fields = {name: argument(request, name) for name in ("t", "format", "mutable", "when_done")}
+        results: list[FormResult] = []
+        async for part in form:
+            if part.filename is None:
+                value = await part.text()
+                if part.name in fields:
+                    fields[part.name] = value
+                _expect_upload(fields)
+            elif part.filename:
+                _expect_upload(fields)
+                results.append(await self._store_part(part))
+        _expect_upload(fields)
+        if not results:
+            raise BadForm("the form has no file in it; send it in a field with a filename, as in: curl -F file=@NAME")
+        _answer_form(request, results, fields["when_done"])
+
+    async def _store_part(self, part: FormPart) -> FormResult:
+        assert part.filename is not None
+        size = 0
+
+        async def counted() -> AsyncIterable[Buffer]:
+            nonlocal size
+            async for piece in part:
+                size += len(piece)
+                if self._max_size and size > self._max_size:
+                    raise Refused(413, f"{part.filename} is larger than the {self._max_size} bytes that are taken here")
+                yield piece
+
+        try:
+            uploaded = await self._store(counted(), None)
+        except (GridError, Refused) as error:
+            # One file's misfortune isn't that of those before and after it.
+            return FormResult(part.filename, size, None, problem_of(error))
+        return FormResult(part.filename, size, str(uploaded.cap))
+
+    async def _store(self, source: AsyncIterable[Buffer], length: int | None) -> Uploaded:
+        uploaded = await self._uploader.upload(source, length)
+        if uploaded.missing:
+            log.warn("stored with shares {missing} missing", missing=uploaded.missing)
+        return uploaded
+
+
+def _expect_upload(fields: dict[str, str | None]) -> None:
+    if fields["t"] not in (None, "", "upload"):
+        raise Refused(400, f"what a form can be posted for is t=upload, not t={fields['t']}")
+    _expect_immutable(fields["format"], fields["mutable"])
+
+
+def _expect_immutable(format_: str | None, mutable: str | None) -> None:
+    match (format_ or "CHK").upper():
+        case "CHK":
+            pass
+        case "SDMF" | "MDMF":
+            raise Refused(501, "this node doesn't make mutable files; leave format out, or say format=CHK")
+        case _:
+            raise Refused(400, f"unknown format {format_!r}; what there is here is CHK")
+    if flag(mutable, "mutable"):
+        raise Refused(501, "this node doesn't make mutable files; leave mutable out")
+
+
+def _answer_form(request: StreamingRequest, results: list[FormResult], when_done: str | None) -> None:
+    problems = [result.problem for result in results if result.problem is not None]
+    status = problems[0].status if problems else 201
+    if when_done and not problems:
+        _redirect(request, when_done, results)
+    elif prefers_json(request):
+        text = json.dumps([result.as_json() for result in results], indent=1) + "\n"
+        write_text(request, status, text, "application/json")
+    elif prefers_html(request):
+        rows = "".join(_row(result) for result in results)
+        write_text(request, status, page("Stored", f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
+    elif len(results) == 1 and not problems:
+        write_text(request, status, str(results[0].cap))
+    else:
+        write_text(request, status, "".join(_line(result) for result in results))
+
+
+def _redirect(request: StreamingRequest, when_done: str, results: list[FormResult]) -> None:
+    if urlsplit(when_done).scheme not in ("", "http", "https"):
+        raise Refused(400, "when_done is the address of a web page")
+    where = when_done.replace("%(uri)s", quote(str(results[-1].cap), safe=""))
+    request.setHeader(b"Location", where.encode())
+    write_text(request, 302, "")
+
+
+def _row(result: FormResult) -> str:
+    name = html.escape(result.filename)
+    if result.problem is not None:
+        return f'<li class="failed"><b>{name}</b> was not stored: {html.escape(result.problem.detail)}</li>'
+    cap = str(result.cap)
+    href = f"/file/{quote(cap, safe='')}/@@named=/{quote(result.filename, safe='')}"
+    return f'<li><a href="{html.escape(href)}">{name}</a> ({result.size} bytes)<br><code>{html.escape(cap)}</code></li>'
+
+
+def _line(result: FormResult) -> str:
+    said = result.cap if result.problem is None else f"not stored: {result.problem.detail}"
+    return f"{result.filename}\t{said}\n"

@@ -1,0 +1,55 @@
+"""`/uri`: caps for files, files for caps."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from tahoeish.chk.caps import parse_cap
+from tahoeish.gateway.errors import Refused, write_text
+from tahoeish.gateway.file import FileServer
+from tahoeish.gateway.resource import AsyncResource, argument
+from tahoeish.gateway.upload import Receiver
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.request import StreamingRequest
+
+
+class UriResource(AsyncResource):
+    """`PUT /uri`, `POST /uri`, `GET /uri/CAP`, `GET /uri?uri=CAP`."""
+
+    def __init__(self, receiver: Receiver, files: FileServer) -> None:
+        super().__init__()
+        self._receiver = receiver
+        self._files = files
+
+    async def on_PUT(self, request: StreamingRequest, body: BodyStream) -> None:
+        self._expect_no_cap(request)
+        if argument(request, "t"):
+            raise Refused(400, "PUT /uri stores the body as a file, and takes no t=")
+        await self._receiver.put(request, body)
+
+    async def on_POST(self, request: StreamingRequest, body: BodyStream) -> None:
+        self._expect_no_cap(request)
+        await self._receiver.post(request, body)
+
+    async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
+        parts = [part.decode("utf-8", "replace") for part in request.postpath or []]
+        if parts in ([], [""]):
+            self._redirect_to_cap(request)
+            return
+        if len(parts) > 1:
+            parse_cap(parts[0])
+            raise Refused(400, f"files have no children named {parts[1]!r}")
+        await self._files.respond(request, parse_cap(parts[0]), None)
+
+    def _expect_no_cap(self, request: StreamingRequest) -> None:
+        if request.postpath not in ([], [b""]):
+            raise Refused(405, "a file never changes; store a new one with PUT /uri", {"Allow": "GET, HEAD, OPTIONS"})
+
+    def _redirect_to_cap(self, request: StreamingRequest) -> None:
+        cap = argument(request, "uri")
+        if not cap:
+            raise Refused(400, "GET /uri wants a cap: /uri/CAP or /uri?uri=CAP")
+        others = [(name, value) for name, values in (request.args or {}).items() for value in values if name != b"uri"]
+        query = "?" + urlencode(others) if others else ""
+        request.setHeader(b"Location", f"/uri/{quote(cap.strip(), safe='')}{query}".encode())
+        write_text(request, 302, "")
