@@ -1,0 +1,42 @@
+"""`twistd tahoeish` and `twist tahoeish`."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from tahoeish.node.config import ConfigError
+from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
+from tahoeish.node.service import Node
+
+
+class Options(usage.Options):
+    """The same options as `tahoeish run`."""
+
+    longdesc = "A storage node that encrypts, erasure-codes and distributes an upload while it arrives."
+    optParameters = [  # noqa: RUF012
+        ["node-dir", None, None, "The node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish)"],
+        ["encoding", None, None, "NEEDED/TOTAL, whatever the configuration says"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = None
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Listen at this endpoint instead, such as tcp:8080:interface=127.0.0.1; can be given several times."""
+        self["listen"] = [*(self["listen"] or []), endpoint]
+
+
+def makeService(options: Options) -> IService:
+    from twisted.internet import reactor
+
+    directory = NodeDirectory(chosen_path(options["node-dir"], os.environ))
+    try:
+        config = directory.config().overridden(encoding=options["encoding"], listen=options["listen"])
+    except (ConfigError, NodeDirectoryError) as error:
+        raise usage.UsageError(str(error)) from error
+    return cast(IService, Node(config, directory.path, reactor, os.urandom))
