@@ -1,0 +1,381 @@
+"""
+A directory of shares, in the layout of Tahoe-LAFS's storage nodes.
+
+A finished share lies at `shares/<xx>/<storage index>/<number>`, where `xx` is how the storage index begins; a
+share that is still being written lies in the same way below `shares/incoming`, where nobody looks for shares.
+Finishing a share means moving it.
+
+All of this blocks. It may be called from many threads, though one `IncomingShare` only from one at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from enum import Enum, auto
+from io import FileIO
+from pathlib import Path
+from threading import Lock
+
+from tahoeish.chk import base32
+from tahoeish.chk.buffers import Buffer
+from tahoeish.storage.container import (
+    DATA_OFFSET,
+    LEASE_SIZE,
+    VERSION_WRITTEN,
+    Header,
+    read_header,
+    write_all,
+)
+from tahoeish.storage.errors import (
+    NoSuchShare,
+    ShareExists,
+    ShareInProgress,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    errors_about,
+)
+from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, add_or_renew, expiry_from
+
+_SHARE_NAME = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+
+
+class ShareStore:
+    """
+    The shares in `directory`, of which this store is the only owner from `start` to `stop`.
+
+    In a `durable` store, neither a killed process nor a power cut takes back what a method has returned from.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool, now: Callable[[], float], reserved_space: int = 0) -> None:
+        self.directory = directory
+        self.durable = durable
+        self.now = now
+        self._reserved_space = reserved_space
+        self._finished = directory / "shares"
+        self._incoming = self._finished / "incoming"
+        # Guards what follows, and the making and removing of folders, which would otherwise race each other.
+        self._lock = Lock()
+        self._unfinished: dict[Path, IncomingShare] = {}
+        self._ownership: FileIO | None = None
+        self._lease_lock = Lock()
+
+    def start(self) -> None:
+        """Take possession of the directory, and clear away what a crash left. Raises `StoreInUse`."""
+        with errors_about(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._ownership = _take_ownership(self.directory / "owner.lock")
+            try:
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self._incoming)
+                self._incoming.mkdir(parents=True)
+                self._sync_folders(self.directory, self.directory.parent)
+            except OSError:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Let go of the directory. A share that isn't finished by now never will be."""
+        with self._lock:
+            if self._ownership is not None:
+                self._ownership.close()
+            self._ownership = None
+
+    def share_numbers(self, storage_index: bytes) -> set[int]:
+        folder = _folder(self._finished, storage_index)
+        with errors_about(folder):
+            try:
+                names = os.listdir(folder)
+            except FileNotFoundError:
+                return set()
+        return {int(name) for name in names if _SHARE_NAME.fullmatch(name)}
+
+    def create(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
+        """
+        Begin a share of exactly `size` bytes, for which room is set aside, or, with None, of any length.
+
+        Raises `ShareExists`, `ShareInProgress`, `StoreFull`.
+        """
+        path = _folder(self._incoming, storage_index) / str(number)
+        final_path = _folder(self._finished, storage_index) / str(number)
+        with self._lock, errors_about(path):
+            self._expect_ownership()
+            if final_path.exists():
+                raise ShareExists(f"{final_path}: this share is there already")
+            if path in self._unfinished:
+                raise ShareInProgress(f"{path}: this share is being written by somebody else just now")
+            self._expect_room(path, DATA_OFFSET + (size or 0) + LEASE_SIZE)
+            _make_folder(path.parent)
+            share = IncomingShare(self, path, final_path, size, lease)
+            self._unfinished[path] = share
+            return share
+
+    def open(self, storage_index: bytes, number: int) -> ShareFile:
+        """Raises `NoSuchShare`, `BadShareFile`."""
+        path = _folder(self._finished, storage_index) / str(number)
+        return ShareFile(path, _open_existing(path, "rb"))
+
+    def remove(self, storage_index: bytes, number: int) -> None:
+        self._remove(_folder(self._finished, storage_index) / str(number))
+
+    def add_lease(self, storage_index: bytes, lease: LeaseSecrets) -> set[int]:
+        """Add the lease to all shares of `storage_index`, or renew it there. Gives their numbers."""
+        leased = set()
+        for number in self.share_numbers(storage_index):
+            path = _folder(self._finished, storage_index) / str(number)
+            # Removed since it was listed: then there is nothing to lease.
+            with suppress(NoSuchShare), _open_existing(path, "r+b") as file:
+                with self._lease_lock, errors_about(path):
+                    add_or_renew(file.fileno(), path, lease, now=self.now(), durable=self.durable)
+                leased.add(number)
+        return leased
+
+    def available_space(self) -> int:
+        """Bytes for new shares: what is free, less the reserve, less what unfinished shares still need."""
+        with self._lock, errors_about(self.directory):
+            return self._available_space()
+
+    def report_corruption(self, storage_index: bytes, number: int, reason: str) -> None:
+        """Leave a note for the operator below `corruption-advisories`. Raises `NoSuchShare`."""
+        if number not in self.share_numbers(storage_index):
+            raise NoSuchShare(f"{_folder(self._finished, storage_index) / str(number)}: there is no such share")
+        name = base32.encode(storage_index)
+        when = datetime.fromtimestamp(self.now(), UTC)
+        note = self.directory / "corruption-advisories" / f"{when:%Y-%m-%dT%H%M%SZ}--{name}-{number}"
+        with errors_about(note):
+            note.parent.mkdir(exist_ok=True)
+            with note.open("a", encoding="utf-8") as file:
+                file.write(f"storage index: {name}\nshare number: {number}\ntime: {when:%c} UTC\n\n{reason}\n")
+
+    def _available_space(self) -> int:
+        disk = os.statvfs(self.directory)
+        promised = sum(share.still_to_write for share in self._unfinished.values())
+        return max(0, disk.f_bavail * disk.f_frsize - self._reserved_space - promised)
+
+    def _expect_room(self, path: Path, size: int) -> None:
+        available = self._available_space()
+        if size > available:
+            raise StoreFull(
+                f"{path}: no room for {size} bytes; {available} bytes are left besides the reserve of"
+                f" {self._reserved_space} bytes and what other unfinished shares need"
+            )
+
+    def _expect_ownership(self) -> None:
+        if self._ownership is None:
+            raise StoreError(f"{self.directory}: the store isn't running")
+
+    def _publish(self, share: IncomingShare) -> None:
+        """Make a prepared share visible, all at once."""
+        path, final_path = share.path, share.final_path
+        with self._lock, errors_about(final_path):
+            self._expect_ownership()
+            if final_path.exists():
+                raise ShareExists(f"{final_path}: this share is there already")
+            _make_folder(final_path.parent)
+            path.rename(final_path)
+            del self._unfinished[path]
+            _remove_empty_folders(path)
+
+    def _forget(self, share: IncomingShare) -> None:
+        with self._lock:
+            if self._unfinished.pop(share.path, None):
+                _remove_empty_folders(share.path)
+
+    def _remove(self, path: Path) -> None:
+        with errors_about(path):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                raise NoSuchShare(f"{path}: there is no such share") from None
+            with self._lock:
+                _remove_empty_folders(path)
+            for folder in path.parents[:3]:
+                with suppress(FileNotFoundError):
+                    self._sync_folders(folder)
+
+    def _sync_folders(self, *folders: Path) -> None:
+        if not self.durable:
+            return
+        for folder in folders:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+class _Stage(Enum):
+    WRITING = auto()
+    FAILED = auto()
+    PREPARED = auto()
+    COMMITTED = auto()
+    ABORTED = auto()
+
+
+class IncomingShare:
+    """
+    A share that is being written, invisible until `commit`.
+
+    `write` and `sync` as often as needed, then `prepare`, then `commit`; `abort` at any time. After a
+    `StoreError` from one of the first three nothing but `abort` makes sense any more.
+    """
+
+    def __init__(self, store: ShareStore, path: Path, final_path: Path, size: int | None, lease: LeaseSecrets) -> None:
+        self.path = path
+        self.final_path = final_path
+        self.size = size
+        self._store = store
+        self._lease = lease
+        self._stage = _Stage.WRITING
+        self._length = 0
+        self._written = 0
+        self._file = path.open("xb", buffering=0)
+
+    @property
+    def still_to_write(self) -> int:
+        """Bytes of the disk that are promised to this share."""
+        if self.size is None:
+            return 0
+        return max(0, DATA_OFFSET + self.size + LEASE_SIZE - self._written)
+
+    def write(self, offset: int, buffers: Sequence[Buffer]) -> int:
+        """Put the buffers one after the other at `offset`. Any order of offsets will do. Gives their size."""
+        count = sum(memoryview(buffer).nbytes for buffer in buffers)
+        end = offset + count
+        if self.size is not None and end > self.size:
+            raise ValueError(f"{self.path}: bytes {offset} to {end} lie outside of a share of {self.size} bytes")
+        with self._working():
+            if self.size is None and count > (available := self._store.available_space()):
+                raise StoreFull(f"{self.path}: no room for the next {count} bytes; {available} bytes are left")
+            write_all(self._file.fileno(), DATA_OFFSET + offset, buffers)
+        self._length = max(self._length, end)
+        self._written += count
+        return count
+
+    def sync(self) -> None:
+        """Bring to the disk what has been written, so that little is left for `prepare`."""
+        with self._working():
+            if self._store.durable:
+                os.fdatasync(self._file.fileno())
+
+    def prepare(self) -> None:
+        """Complete the file, header and lease and all. It is durable then, but still invisible."""
+        if self.size is not None and self._length < self.size:
+            raise ValueError(f"{self.path}: only {self._length} of {self.size} bytes have been written")
+        header = Header(VERSION_WRITTEN, self._length, lease_count=1)
+        lease = Lease(OWNER_OF_NEW_SHARE, self._lease.as_stored(VERSION_WRITTEN), expiry_from(self._store.now()))
+        with self._working():
+            fd = self._file.fileno()
+            write_all(fd, 0, [header.pack()])
+            write_all(fd, header.leases_offset, [lease.pack()])
+            if self._store.durable:
+                os.fsync(fd)
+        self._stage = _Stage.PREPARED
+
+    def commit(self) -> None:
+        """Make the share visible. Raises `ShareExists` if somebody else was faster."""
+        self._expect(_Stage.PREPARED)
+        self._store._publish(self)
+        self._stage = _Stage.COMMITTED
+        with errors_about(self.final_path):
+            self._file.close()
+            # All three, even if this commit made none of them: another one may have made them a moment ago,
+            # and not have got as far as this line.
+            self._store._sync_folders(*self.final_path.parents[:3])
+
+    def abort(self) -> None:
+        """Remove the share, whatever became of it, even after `commit`. May be called again."""
+        if self._stage is _Stage.ABORTED:
+            return
+        was_committed = self._stage is _Stage.COMMITTED
+        self._stage = _Stage.ABORTED
+        if was_committed:
+            with suppress(NoSuchShare):
+                self._store._remove(self.final_path)
+            return
+        try:
+            with errors_about(self.path), self._file:
+                self.path.unlink(missing_ok=True)
+        finally:
+            self._store._forget(self)
+
+    def _expect(self, stage: _Stage) -> None:
+        if self._stage is not stage:
+            raise StoreError(f"{self.path}: the share is {self._stage.name.lower()}, not {stage.name.lower()}")
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._expect(_Stage.WRITING)
+        try:
+            with errors_about(self.path):
+                yield
+        except StoreError:
+            # The kernel reports a block that it couldn't write to one fsync only; the next one would succeed.
+            self._stage = _Stage.FAILED
+            raise
+
+
+class ShareFile:
+    """A finished share, open for reading, by several threads if need be."""
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self.path = path
+        self._file = file
+        try:
+            with errors_about(path):
+                self.length = read_header(file.fileno(), path).data_length
+        except StoreError:
+            file.close()
+            raise
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, fewer than `length` where the share ends before."""
+        wanted = max(0, min(length, self.length - offset))
+        with errors_about(self.path):
+            return os.pread(self._file.fileno(), wanted, DATA_OFFSET + offset)
+
+    def close(self) -> None:
+        with errors_about(self.path):
+            self._file.close()
+
+
+def _folder(root: Path, storage_index: bytes) -> Path:
+    name = base32.encode(storage_index)
+    return root / name[:2] / name
+
+
+def _make_folder(folder: Path) -> None:
+    """Two levels and no more: without what `ShareStore.start` made above them, the disk isn't there."""
+    folder.parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
+def _remove_empty_folders(path: Path) -> None:
+    """The two that `_make_folder` made for the share at `path`, unless there is another share in them."""
+    with suppress(OSError):
+        for folder in path.parents[:2]:
+            folder.rmdir()
+
+
+def _open_existing(path: Path, mode: str) -> FileIO:
+    with errors_about(path):
+        try:
+            return FileIO(path, mode)
+        except FileNotFoundError:
+            raise NoSuchShare(f"{path}: there is no such share") from None
+
+
+def _take_ownership(lock_file: Path) -> FileIO:
+    file = FileIO(lock_file, "a")
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreInUse(f"{lock_file.parent}: somebody else uses this storage directory") from None
+    return file
