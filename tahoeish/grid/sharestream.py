@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as StalledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.grid.peer import IShareWriter, PeerError, PeerFull
@@ -46,7 +47,8 @@ class ShareStream:
         self._timeout = timeout
         self._lost = lost
         self._queue: deque[tuple[int, Buffer, Deferred[None]]] = deque()
-        self._sending: Deferred[None] | None = None
+        self._sending = False
+        self._working: Deferred[None] | None = None
 
     @property
     def number(self) -> int:
@@ -58,10 +60,9 @@ class ShareStream:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._queue.append((offset, block, done))
-        if self._sending is None:
-            self._sending = Deferred.fromCoroutine(self._send_queue())
-            if self._sending.called:
-                self._sending = None
+        if not self._sending:
+            self._sending = True
+            Deferred.fromCoroutine(self._send_queue()).addErrback(self._failed)
         return done
 
     async def finish(self, trailer_offset: int, trailer: Sequence[Buffer], header: Buffer) -> None:
@@ -76,8 +77,8 @@ class ShareStream:
     async def abort(self) -> None:
         """Leave nothing on the peer, as far as it lets us."""
         self.problem = self.problem or "given up"
-        if self._sending is not None:
-            self._sending.cancel()
+        if self._working is not None:
+            self._working.cancel()
         self._forget_queue()
         await self._remove()
 
@@ -88,17 +89,20 @@ class ShareStream:
                 try:
                     await self._attempt(self.writer.write(offset, blocks))
                 finally:
+                    del blocks
                     for done in waiting:
                         done.callback(None)
-            if self.problem is not None:
-                self._forget_queue()
-                # A disk that is full wants its space back now, not at the end of the upload.
-                await self._remove()
-        except CancelledError:
-            # That was `abort`, which does the rest.
-            pass
         finally:
-            self._sending = None
+            self._sending = False
+        if self.problem is not None:
+            self._forget_queue()
+            # A disk that is full wants its space back now, not at the end of the upload.
+            await self._remove()
+
+    def _failed(self, failure: Failure) -> None:
+        log.failure("sending share {number} to {peer}", failure, number=self.number, peer=self.peer)
+        self._lose("the node failed to send it; its log says more")
+        self._forget_queue()
 
     def _next_batch(self) -> tuple[int, list[Buffer], list[Deferred[None]]]:
         first, block, done = self._queue.popleft()
@@ -125,13 +129,20 @@ class ShareStream:
         if self.problem is not None:
             work.close()
             return
+        self._working = Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
         try:
-            await Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
+            await self._working
         except PeerError as error:
             self.peer_full = isinstance(error, PeerFull)
             self._lose(error.reason)
         except StalledError:
             self._lose(f"no answer for {self._timeout:g} seconds")
+        except CancelledError:
+            # By `abort`, which does the rest, or by somebody who cancels us.
+            if self.problem is None:
+                raise
+        finally:
+            self._working = None
 
     def _lose(self, problem: str) -> None:
         if self.problem is None:

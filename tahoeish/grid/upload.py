@@ -229,35 +229,28 @@ class _Upload:
             self._places.release()
             raise
         before, self._absorbed = self._absorbed, Deferred()
-        travelling = Deferred.fromCoroutine(self._travel(segment, lease, sealed_size, before, self._absorbed))
+        travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._absorbed))
         self._on_the_road.add(travelling)
-        travelling.addBoth(self._arrived, travelling)
+        travelling.addBoth(self._arrived, travelling, lease)
 
-    async def _travel(
-        self,
-        segment: Segment,
-        lease: Lease,
-        sealed_size: int,
-        before: Deferred[None],
-        absorbed: Deferred[None],
-    ) -> None:
-        try:
-            with lease:
-                sealed = await self._uploader.run_in_thread(segment.seal)
-                lease.shrink(sealed_size)
-                await before
-                await self._uploader.run_in_thread(self._encoder.absorb, sealed)
-                acknowledged = [
-                    stream.send(sealed.share_offset, sealed.blocks[number]) for number, stream in self._streams.items()
-                ]
-                absorbed.callback(None)
-                for acknowledgement in acknowledged:
-                    await acknowledgement
-        finally:
-            self._places.release()
+    async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], absorbed: Deferred[None]) -> None:
+        plaintext_size = segment.size
+        sealed = await self._uploader.run_in_thread(segment.seal)
+        lease.shrink(lease.size - plaintext_size)
+        await before
+        await self._uploader.run_in_thread(self._encoder.absorb, sealed)
+        acknowledged = [
+            stream.send(sealed.share_offset, sealed.blocks[number]) for number, stream in self._streams.items()
+        ]
+        del sealed
+        absorbed.callback(None)
+        for acknowledgement in acknowledged:
+            await acknowledgement
 
-    def _arrived(self, result: object, travelling: Deferred[None]) -> None:
+    def _arrived(self, result: object, travelling: Deferred[None], lease: Lease) -> None:
         self._on_the_road.discard(travelling)
+        lease.release()
+        self._places.release()
         if isinstance(result, Failure) and not result.check(CancelledError):
             assert isinstance(result.value, Exception)
             self._fail(result.value)
@@ -276,8 +269,12 @@ class _Upload:
     def _fail(self, error: Exception) -> None:
         if self._fatal is None:
             self._fatal = error
-            if self._feeding is not None:
-                self._feeding.cancel()
+            # Not at once: whoever calls this may be what the feeding has to cancel.
+            self._uploader.clock.callLater(0, self._stop_feeding)
+
+    def _stop_feeding(self) -> None:
+        if self._feeding is not None and not self._feeding.called:
+            self._feeding.cancel()
 
     def _holders(self) -> dict[int, set[str]]:
         holders = {number: set(names) for number, names in self._existing.items()}

@@ -1,0 +1,259 @@
+"""
+A peer that is a folder: a share store without a wire.
+
+The folder may be moved to another disk or another machine, for it brings its place in the ring with it, in
+the file `permutation-seed`. A folder without that file is taken for an empty mount point and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from zope.interface import implementer
+
+from tahoeish.chk import base32
+from tahoeish.chk.buffers import Buffer
+from tahoeish.grid.peer import (
+    Allocation,
+    IShareSource,
+    IShareWriter,
+    IStoragePeer,
+    PeerError,
+    PeerFull,
+    PeerUnavailable,
+    ShareMissing,
+)
+from tahoeish.storage.errors import (
+    NoSuchShare,
+    ShareExists,
+    ShareInProgress,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+)
+from tahoeish.storage.leases import LeaseSecrets
+from tahoeish.storage.shares import IncomingShare, ShareFile, ShareStore
+from tahoeish.streams.threads import ThreadRunner, Turns, claimed
+
+SYNC_EVERY = 32 * 1024 * 1024
+"""Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
+
+_SEED_FILE = "permutation-seed"
+_SEED_SIZE = 32
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Room:
+    existing: set[int]
+    shares: dict[int, IncomingShare] = field(default_factory=dict)
+    refusal: str | None = None
+
+
+@implementer(IStoragePeer)
+class LocalPeer:
+    """
+    The shares in `directory`, which has been through `initialise`.
+
+    `start` before, `stop` after everything else.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        run_in_thread: ThreadRunner,
+        lease_secret: bytes,
+        now: Callable[[], float],
+        durable: bool,
+        reserved_space: int = 0,
+    ) -> None:
+        self.name = name
+        # Nobody knows where a peer stands that has never been there.
+        self.permutation_seed = b""
+        self._directory = directory
+        self._run_in_thread = run_in_thread
+        self._lease_secret = lease_secret
+        self._store = ShareStore(directory, durable=durable, now=now, reserved_space=reserved_space)
+
+    @staticmethod
+    def initialise(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
+        """Make `directory` a peer's folder. If it is one already, it stays the same peer. Blocks."""
+        directory.mkdir(parents=True, exist_ok=True)
+        seed_file = directory / _SEED_FILE
+        if seed_file.exists():
+            return
+        # Never half a seed, not even after a crash: it would be another peer.
+        draft = directory / f"{_SEED_FILE}.new"
+        with draft.open("w", encoding="ascii") as file:
+            file.write(base32.encode(random_bytes(_SEED_SIZE)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(seed_file)
+
+    async def start(self) -> None:
+        """Raises `PeerUnavailable` for a folder that isn't there. It may be tried again later."""
+        with _errors_of(self.name):
+            await self._run_in_thread(self._start)
+
+    async def stop(self) -> None:
+        await self._run_in_thread(self._store.stop)
+
+    async def share_numbers(self, storage_index: bytes) -> set[int]:
+        return await self._on_the_disk(self._store.share_numbers, storage_index)
+
+    async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+        with _errors_of(self.name):
+            room = await claimed(
+                self._run_in_thread(self._allocate, storage_index, frozenset(numbers), size),
+                unclaimed=lambda room: self._run_in_thread(_abort_all, room),
+            )
+        writers = {
+            number: LocalShareWriter(self.name, number, share, self._run_in_thread)
+            for number, share in room.shares.items()
+        }
+        return Allocation(frozenset(room.existing), writers, room.refusal)
+
+    async def open_share(self, storage_index: bytes, number: int) -> IShareSource:
+        with _errors_of(self.name):
+            file = await claimed(
+                self._run_in_thread(self._checked, self._store.open, storage_index, number),
+                unclaimed=lambda file: self._run_in_thread(file.close),
+            )
+        return LocalShareSource(self.name, number, file, self._run_in_thread)
+
+    async def report_corruption(self, storage_index: bytes, number: int, reason: str) -> None:
+        await self._on_the_disk(self._store.report_corruption, storage_index, number, reason)
+
+    async def available_space(self) -> int | None:
+        return await self._on_the_disk(self._store.available_space)
+
+    async def _on_the_disk(self, work: Callable[..., T], *args: object) -> T:
+        with _errors_of(self.name):
+            return await self._run_in_thread(self._checked, work, *args)
+
+    def _start(self) -> None:
+        seed = self._read_seed()
+        self._store.start()
+        self.permutation_seed = seed
+
+    def _checked(self, work: Callable[..., T], *args: object) -> T:
+        """A disk may come and go at any time, and another one may be mounted in its place."""
+        if self._read_seed() != self.permutation_seed:
+            raise PeerUnavailable(self.name, f"{self._directory} is the folder of a peer that hasn't been started")
+        return work(*args)
+
+    def _allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> _Room:
+        return self._checked(self._make_room, storage_index, numbers, size)
+
+    def _make_room(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> _Room:
+        tub_id = sha256(self.permutation_seed).digest()[:20]
+        secrets = LeaseSecrets.derived(self._lease_secret, storage_index, tub_id)
+        room = _Room(self._store.add_lease(storage_index, secrets))
+        with ExitStack() as undo:
+            for number in sorted(set(numbers) - room.existing):
+                try:
+                    share = self._store.create(storage_index, number, size, secrets)
+                except ShareExists:
+                    room.existing.add(number)
+                except (StoreFull, ShareInProgress) as refusal:
+                    room.refusal = str(refusal)
+                else:
+                    room.shares[number] = share
+                    undo.callback(share.abort)
+            undo.pop_all()
+        return room
+
+    def _read_seed(self) -> bytes:
+        try:
+            seed = base32.decode((self._directory / _SEED_FILE).read_text("ascii").strip())
+            if not seed:
+                raise ValueError("it is empty")
+            return seed
+        except (OSError, ValueError) as error:
+            raise PeerUnavailable(
+                self.name,
+                f"{self._directory} isn't a peer folder (disk not mounted?): its {_SEED_FILE} can't be read ({error})",
+            ) from error
+
+
+@implementer(IShareWriter)
+class LocalShareWriter:
+    """A share that is being written into a folder."""
+
+    def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner) -> None:
+        self.number = number
+        self._peer = peer
+        self._share = share
+        self._in_turn = Turns(run_in_thread)
+        self._unsynced = 0
+
+    async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._write, offset, buffers)
+
+    async def prepare(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._share.prepare)
+
+    async def commit(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._share.commit)
+
+    async def abort(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._share.abort)
+
+    def _write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        self._unsynced += self._share.write(offset, buffers)
+        if self._unsynced >= SYNC_EVERY:
+            self._share.sync()
+            self._unsynced = 0
+
+
+@implementer(IShareSource)
+class LocalShareSource:
+    """A share in a folder, open for reading."""
+
+    def __init__(self, peer: str, number: int, file: ShareFile, run_in_thread: ThreadRunner) -> None:
+        self.number = number
+        self._peer = peer
+        self._file = file
+        self._in_turn = Turns(run_in_thread)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        with _errors_of(self._peer):
+            return await self._in_turn(self._file.read, offset, length)
+
+    async def close(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._file.close)
+
+
+def _abort_all(room: _Room) -> None:
+    for share in room.shares.values():
+        # A file that can't be removed now is invisible, and goes when the store starts next.
+        with suppress(StoreError):
+            share.abort()
+
+
+@contextmanager
+def _errors_of(peer: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreFull as error:
+        raise PeerFull(peer, str(error)) from error
+    except StoreInUse as error:
+        raise PeerUnavailable(peer, str(error)) from error
+    except NoSuchShare as error:
+        raise ShareMissing(peer, str(error)) from error
+    except StoreError as error:
+        raise PeerError(peer, str(error)) from error

@@ -1,0 +1,131 @@
+"""
+What the grid asks of a peer: a place that keeps shares, be it a folder or a storage node far away.
+
+All methods wait for the peer. All of them may be cancelled, and all of them fail with a `PeerError` and no
+other error for whatever is the peer's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zope.interface import Attribute, Interface
+
+from tahoeish.chk.buffers import Buffer
+
+
+class PeerError(Exception):
+    """A peer couldn't do what it was asked."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        super().__init__(f"{peer}: {reason}")
+        self.peer = peer
+        self.reason = reason
+
+
+class PeerFull(PeerError):
+    """The peer has no room for more."""
+
+
+class PeerUnavailable(PeerError):
+    """The peer doesn't answer: switched off, not reachable, its disk not mounted. Later it may."""
+
+
+class ShareMissing(PeerError):
+    """The peer doesn't hold this share, or no longer, or not all of it yet."""
+
+
+class IShareSource(Interface):
+    """A finished share, open for reading."""
+
+    number: int = Attribute("The share's number.")
+
+    async def read(offset: int, length: int) -> bytes:
+        """
+        The share's bytes from `offset` on.
+
+        Fewer than `length`, or none, if the share ends there. Several reads may be under way at once. They
+        are as trustworthy as the peer: not at all.
+        """
+
+    async def close() -> None:
+        """Needed once, after the last read."""
+
+
+class IShareWriter(Interface):
+    """
+    A share on its way to a peer.
+
+    `write` as often as needed, then `prepare`, then `commit`; one of them at a time. `abort` at any time,
+    also while one of the others is under way or has just been cancelled. After an error nothing but `abort`
+    makes sense.
+    """
+
+    number: int = Attribute("The share's number.")
+
+    async def write(offset: int, buffers: Sequence[Buffer]) -> None:
+        """
+        Put the buffers, one after the other, at `offset` of the share.
+
+        Returns when the peer has them. They belong to the writer until then; if the write is cancelled, until
+        `abort` has returned.
+        """
+
+    async def prepare() -> None:
+        """
+        Returns when the whole share is safe with the peer, but nobody sees it yet.
+
+        So that of many shares either all are committed or none is.
+        """
+
+    async def commit() -> None:
+        """Returns when the share can be seen and not even a crash of the peer would lose it."""
+
+    async def abort() -> None:
+        """
+        Leave nothing of the share on the peer. May be called again.
+
+        After `commit` it removes the share from peers that let us do that, and leaves it on those that don't.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """
+    A peer's answer to a request for room.
+
+    A number that was asked for and is in neither `existing` nor `writers` is refused; `refusal` says why.
+    """
+
+    existing: frozenset[int] = frozenset()
+    """All the finished shares that the peer holds already, asked for or not."""
+    writers: Mapping[int, IShareWriter] = field(default_factory=dict)
+    refusal: str | None = None
+
+
+class IStoragePeer(Interface):
+    """A place that keeps shares."""
+
+    name: str = Attribute("What errors and the status page call it.")
+    permutation_seed: bytes = Attribute("Decides where the peer stands in the ring of a storage index.")
+
+    async def share_numbers(storage_index: bytes) -> set[int]:
+        """The numbers of the finished shares that the peer holds."""
+
+    async def allocate(storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+        """
+        Ask for room for shares of `size` bytes each, or of a length that isn't known yet.
+
+        Every writer that comes back has to be committed or aborted in the end. The shares that the peer has
+        already get a lease, or a longer one.
+        """
+
+    async def open_share(storage_index: bytes, number: int) -> IShareSource:
+        """Raises `ShareMissing`, too."""
+
+    async def report_corruption(storage_index: bytes, number: int, reason: str) -> None:
+        """Tell the peer's operator that a finished share isn't what it was. Raises `ShareMissing`, too."""
+
+    async def available_space() -> int | None:
+        """The bytes that new shares may take, or None if the peer doesn't say."""
