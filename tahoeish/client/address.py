@@ -1,0 +1,56 @@
+"""Where the node answers, and which file is meant: what people write, made exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tahoeish.chk.caps import parse_cap
+
+DEFAULT_NODE_URL = "http://127.0.0.1:3456"
+
+
+class BadNodeURL(ValueError):
+    """Nothing that a node could answer at. The message says where it was written."""
+
+
+def node_url(option: str | None, environ: Mapping[str, str]) -> str:
+    """
+    The node's URL: the option's, else $TAHOEISH_NODE_URL, else what a node has written into `node.url` in its
+    directory, else the default.
+    """
+    if option:
+        return _checked(option, "--node-url")
+    if url := environ.get("TAHOEISH_NODE_URL"):
+        return _checked(url, "$TAHOEISH_NODE_URL")
+    path = Path(environ.get("TAHOEISH_NODE_DIR") or "~/.tahoeish").expanduser() / "node.url"
+    try:
+        written = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return DEFAULT_NODE_URL
+    return _checked(written, str(path)) if written else DEFAULT_NODE_URL
+
+
+def cap_from(text: str) -> str:
+    """
+    A cap as it was pasted: bare, percent-encoded, or within the URL of its file. Raises `BadCap`.
+
+    Of a URL only the cap is taken. Which node to ask is the caller's choice: that node gets to see the file.
+    """
+    path = text.strip().partition("?")[0]
+    parts = [unquote(part) for part in path.split("/")]
+    cap = next((part for part in parts if "URI:" in part), parts[-1])
+    parse_cap(cap)
+    return cap
+
+
+def _checked(url: str, where: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise BadNodeURL(f"{where}: {url!r} is not the URL of a node; one looks like {DEFAULT_NODE_URL}")
+    return url.rstrip("/")

@@ -1,0 +1,72 @@
+"""The client's commands, `put` and `get`, as far as their words go; `commands` does what they say."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
+    options = _options()
+    put = subparsers.add_parser(
+        "put",
+        parents=[options],
+        help="store a file and print its cap",
+        description="Store a file and print the cap by which it can be had again. Nothing else leads to it.",
+    )
+    put.add_argument("file", metavar="FILE", help="the file to store; - for standard input")
+    put.set_defaults(command=_put)
+    get = subparsers.add_parser(
+        "get",
+        parents=[options],
+        help="get a file by its cap",
+        description="Get a file by its cap. FILE appears when all of it is there and has been verified.",
+    )
+    get.add_argument("cap", metavar="CAP", type=_cap, help="what `put` has printed, or a URL with that in it")
+    get.add_argument(
+        "file", metavar="FILE", nargs="?", default="-", help="where to write it (default: standard output)"
+    )
+    get.set_defaults(command=_get)
+
+
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--node-url",
+        metavar="URL",
+        help="the node to ask (default: $TAHOEISH_NODE_URL, else what node.url in the node's directory says)",
+    )
+    options.add_argument(
+        "-q",
+        "--quiet",
+        "--no-progress",
+        action="store_true",
+        dest="quiet",
+        help="show no progress; without this it is shown when standard error is a terminal",
+    )
+    return options
+
+
+# Twisted is imported only when there is something to transfer: help and mistakes are answered at once.
+
+
+def _put(arguments: argparse.Namespace) -> int:
+    from tahoeish.client.commands import put
+
+    return put(arguments.file, node_url=arguments.node_url, quiet=arguments.quiet)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    from tahoeish.client.commands import get
+
+    return get(arguments.cap, arguments.file, node_url=arguments.node_url, quiet=arguments.quiet)
+
+
+def _cap(text: str) -> str:
+    from tahoeish.chk.errors import BadCap
+    from tahoeish.client.address import cap_from
+
+    try:
+        return cap_from(text)
+    except BadCap as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,35 @@
+"""What can go wrong between us and a node, in words for the person who asked for it."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """Base of all of these."""
+
+
+class NodeUnreachable(ClientError):
+    """There is nobody to talk to."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"no node answers at {url} ({reason}); start one with `tahoeish run` or give --node-url")
+        self.url = url
+        self.reason = reason
+
+
+class Refused(ClientError):
+    """The node said no. `title` names the kind of refusal, `detail` this one."""
+
+    def __init__(self, status: int, title: str, detail: str = "") -> None:
+        said = ": ".join(part for part in (title, detail) if part)
+        super().__init__(f"the node refused: {said} ({status})")
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+
+class TransferBroken(ClientError):
+    """It began well, but the rest did not arrive, there or here."""
+
+
+class FileChanged(ClientError):
+    """The file grew or shrank while it was being sent, so the node was given none of it to keep."""
