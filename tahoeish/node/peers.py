@@ -11,8 +11,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tahoeish.grid.local import LocalPeer
-from tahoeish.grid.peer import PeerUnavailable
-from tahoeish.node.directory import write_durably
+from tahoeish.grid.peer import PeerError
+from tahoeish.node.directory import NodeDirectoryError, write_durably
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
@@ -50,10 +50,10 @@ class LocalPeers:
         return [peer for peer, _ in self._peers]
 
     async def start(self) -> dict[str, str]:
-        """What is wrong, by peer, with those that can't be had now."""
-        await self._run_in_thread(self._initialise_new)
+        """What is wrong, by peer, with those that can't be had now. Raises `NodeDirectoryError`."""
+        not_made = await self._run_in_thread(self._initialise_new)
         self._missing = list(self.current())
-        problems = await self._start_missing()
+        problems = await self._start_missing() | not_made
         self._retrying.start(RETRY_SECONDS, now=False).addErrback(
             lambda failure: log.failure("looking for missing peers", failure)
         )
@@ -71,20 +71,38 @@ class LocalPeers:
         for peer in list(self._missing):
             try:
                 await peer.start()
-            except PeerUnavailable as error:
+            except PeerError as error:
                 problems[peer.name] = error.reason
             else:
                 self._missing.remove(peer)
                 log.info("{peer} is there", peer=peer.name)
         return problems
 
-    def _initialise_new(self) -> None:
-        known: list[str] = []
-        if self._known_path.exists():
-            known = json.loads(self._known_path.read_text())
-        new = [directory for _, directory in self._peers if str(directory) not in known]
-        for directory in new:
-            LocalPeer.initialise(directory, self._random_bytes)
-        if new:
-            listed = json.dumps(sorted({*known, *map(str, new)}), indent=1)
+    def _initialise_new(self) -> dict[str, str]:
+        known = self._known()
+        made: list[str] = []
+        problems = {}
+        for peer, directory in self._peers:
+            if str(directory) in known:
+                continue
+            try:
+                LocalPeer.initialise(directory, self._random_bytes)
+            except OSError as error:
+                problems[peer.name] = f"{directory} can't be made a peer's folder: {error.strerror}"
+            else:
+                made.append(str(directory))
+        if made:
+            listed = json.dumps(sorted({*known, *made}), indent=1)
             write_durably(self._known_path, f"{listed}\n".encode(), 0o600)
+        return problems
+
+    def _known(self) -> list[str]:
+        try:
+            known = json.loads(self._known_path.read_text())
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise NodeDirectoryError(f"can't read {self._known_path}, the list of known peers: {error}") from error
+        if not isinstance(known, list):
+            raise NodeDirectoryError(f"{self._known_path}, the list of known peers, holds something else")
+        return known

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import (
     FilteringLogObserver,
     LogLevel,
@@ -61,6 +61,9 @@ class _Run:
             print(_announcement(self._node, self._first_start), flush=True)
 
     def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            # Told to stop before it was up.
+            return
         self._status = 1
         if failure.check(NodeDirectoryError, CannotListen):
             print(f"tahoeish: {failure.getErrorMessage()}", file=sys.stderr)

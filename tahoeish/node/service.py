@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as GraceOver
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tahoeish.chk.erasure import ZfecCodec
 from tahoeish.gateway.errors import answer_failure
@@ -51,10 +52,11 @@ class Node(Service):
         self._reactor = reactor
         self._random_bytes = random_bytes
         self._directory: OpenNodeDirectory | None = None
-        self._ports: list[IListeningPort] = []
+        self._ports: list[Any] = []
         threads = config.threads
         self._sealers = WorkerPool(reactor, threads.seal or os.cpu_count() or 1, "seal")
         self._disks = WorkerPool(reactor, threads.disk, "disk")
+        self._starting: Deferred[None] | None = None
         self._peers: LocalPeers | None = None
         self._site: StreamingSite | None = None
 
@@ -62,13 +64,21 @@ class Node(Service):
 
     def startService(self) -> None:
         super().startService()
-        Deferred.fromCoroutine(self.start()).addErrback(self._could_not_start)
+        starting = Deferred.fromCoroutine(self.start())
+        at_once = getattr(starting, "result", None)
+        if isinstance(at_once, Failure):
+            starting.addErrback(lambda _: None)
+            # twistd ends with a status of its own only for what goes wrong before the reactor runs.
+            at_once.raiseException()
+        starting.addErrback(self._could_not_start)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         return Deferred.fromCoroutine(self.stop())
 
-    def _could_not_start(self, failure: Any) -> None:
+    def _could_not_start(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
         if failure.check(NodeDirectoryError, CannotListen):
             log.critical("the node can't start: {reason}", reason=failure.getErrorMessage())
         else:
@@ -78,24 +88,17 @@ class Node(Service):
     # For those who can wait.
 
     async def start(self) -> None:
-        """Raises `NodeDirectoryError` or `CannotListen`; then `stop` is still due."""
-        _allow_many_files()
-        self._directory = OpenNodeDirectory(self.path, self._random_bytes)
-        self._sealers.start()
-        self._disks.start()
-        self._peers = self._local_peers(self._directory)
-        self.missing_peers = await self._peers.start()
-        for name, problem in self.missing_peers.items():
-            log.error("{name} is missing: {problem}", name=name, problem=problem)
-        self._site = self._make_site(self._peers)
-        for endpoint in self.config.gateway.listen:
-            await self._listen(endpoint, self._site)
-        self.urls = [_url(port) for port in self._ports]
-        self._directory.write_url(self.urls[0])
-        log.info("listening at {urls}", urls=", ".join(self.urls))
+        """Raises `NodeDirectoryError` or `CannotListen`; `stop` is still due then. It may also come before this ends."""
+        self._starting = Deferred.fromCoroutine(self._start())
+        try:
+            await self._starting
+        finally:
+            self._starting = None
 
     async def stop(self) -> None:
         """Let running transfers end within the grace time, then end them; nothing half-done is left."""
+        if self._starting is not None:
+            self._starting.cancel()
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
@@ -117,6 +120,28 @@ class Node(Service):
                 request.stop()
 
     # Inside.
+
+    async def _start(self) -> None:
+        _allow_many_files()
+        self._directory = OpenNodeDirectory(self.path, self._random_bytes)
+        self._sealers.start()
+        self._disks.start()
+        self._peers = self._local_peers(self._directory)
+        self._site = self._make_site(self._peers)
+        # First of all, and without waiting for anything, so that a taken address is told at once. Whoever connects
+        # now is served when the peers are there.
+        for endpoint in self.config.gateway.listen:
+            await self._listen(endpoint, self._site)
+        for port in self._ports:
+            port.pauseProducing()
+        self.missing_peers = await self._peers.start()
+        for name, problem in self.missing_peers.items():
+            log.error("{name} is missing: {problem}", name=name, problem=problem)
+        for port in self._ports:
+            port.resumeProducing()
+        self.urls = [_url(port) for port in self._ports]
+        self._directory.write_url(self.urls[0])
+        log.info("listening at {urls}", urls=", ".join(self.urls))
 
     async def _drain(self, site: StreamingSite) -> None:
         if site.transfers:

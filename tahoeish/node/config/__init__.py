@@ -1,0 +1,28 @@
+"""
+What `tahoeish.toml` says: text in, a frozen `Config` out, or a `ConfigError` that names all that is wrong.
+
+Its nouns: a `Kind` reads and writes one sort of value (a size, a duration); a key is a kind, a default and a
+sentence of documentation, declared once in `model`; a `Problem` is what a person has to mend, and where.
+"""
+
+from .model import Config, Durability, Encoding, Gateway, Grid, Log, Memory, Peer, Threads
+from .problems import ConfigError, Problem
+from .reading import parse
+from .writing import default_text, effective_text
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Durability",
+    "Encoding",
+    "Gateway",
+    "Grid",
+    "Log",
+    "Memory",
+    "Peer",
+    "Problem",
+    "Threads",
+    "default_text",
+    "effective_text",
+    "parse",
+]

@@ -1,0 +1,186 @@
+"""
+Every section and key of the configuration, each declared once.
+
+A new key is one field here: its type, its kind, its default and the sentence that stands beside it in the
+file of a first start and in the reference. A section's sentence is the first line of its docstring.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .kinds import BadValue, Boolean, Choice, Directory, Duration, Endpoints, Integer, Name, Size
+from .problems import ConfigError, Problem, shown
+from .quantities import KIB, MIB
+from .schema import key, tables
+
+MAX_SHARES = 256
+
+_ENDPOINTS = Endpoints()
+_BUDGET = Size(at_least=4 * MIB)
+_ENCODING = re.compile(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """What HTTP clients meet."""
+
+    listen: tuple[str, ...] = key(
+        _ENDPOINTS,
+        ("tcp:3456:interface=127.0.0.1",),
+        "Where to listen. Whoever can connect can store files; therefore only this machine can, by default.",
+    )
+    max_upload_size: int = key(Size(), 0, "The largest file that is accepted; 0 = no limit.")
+    idle_timeout: float = key(
+        Duration(at_least=1),
+        60.0,
+        "How long a client may send or read nothing at all before it is given up.",
+    )
+    body_deadline: float = key(Duration(), 0.0, "How long one upload may take altogether; 0 = as long as it likes.")
+    shutdown_grace: float = key(
+        Duration(),
+        30.0,
+        "How long a node that is told to stop lets running transfers finish before it aborts them.",
+    )
+    linger_bytes: int = key(
+        Size(),
+        256 * MIB,
+        "How much of a refused upload is read on and thrown away, so that the client gets to see the answer.",
+    )
+    linger_time: float = key(Duration(), 30.0, "For how long that is done.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How a file becomes shares."""
+
+    needed: int = key(Integer(1, MAX_SHARES), 2, "How many shares suffice to read a file back.")
+    total: int = key(Integer(1, MAX_SHARES), 3, "How many shares are made of a file.")
+    happy: int = key(
+        Integer(0, MAX_SHARES),
+        0,
+        "On how many different peers shares must lie for an upload to count; 0 = by the number of peers.",
+    )
+    segment_size: int = key(
+        Size(4 * KIB, MIB),
+        MIB,
+        "The largest piece of a file that is encrypted and encoded at once.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """How many bytes the node holds at most; whoever would bring more has to wait."""
+
+    uploads: int = key(_BUDGET, 64 * MIB, "Bodies on their way in, all clients together.")
+    work: int = key(_BUDGET, 96 * MIB, "Shares between the codec and the peers.")
+    downloads: int = key(_BUDGET, 64 * MIB, "Blocks and plaintext on their way out, all clients together.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durability:
+    """What an upload's answer promises."""
+
+    sync: bool = key(
+        Boolean(),
+        True,
+        "Whether shares are on the disk, not only in the system's cache, before an upload is answered.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One place for shares. Each is a folder, which can be on a disk of its own."""
+
+    directory: Path = key(Directory(), None, "The folder; a relative path counts from the node's directory.")
+    name: str = key(Name(), "", "What messages call this peer; the folder as it is written here if empty.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The peers that keep the shares."""
+
+    stall_timeout: float = key(
+        Duration(at_least=0.1),
+        10.0,
+        "How long a peer may make a reader wait before another one takes its place.",
+    )
+    write_timeout: float = key(
+        Duration(at_least=1),
+        120.0,
+        "How long a peer may take over one write, or one sync to its disk, before its share is given up.",
+    )
+    peers: tuple[Peer, ...] = tables(Peer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads:
+    """How many threads work beside the reactor."""
+
+    seal: int = key(Integer(0, 256), 0, "For encryption and erasure coding; 0 = as many as there are cores.")
+    disk: int = key(Integer(1, 256), 4, "For reading and writing shares.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the node writes about itself."""
+
+    level: str = key(
+        Choice(("debug", "info", "warn", "error", "critical")),
+        "info",
+        "The least important message that is written.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration that has passed every check. Peers' directories are absolute."""
+
+    gateway: Gateway = field(default_factory=Gateway)
+    encoding: Encoding = field(default_factory=Encoding)
+    grid: Grid
+    memory: Memory = field(default_factory=Memory)
+    durability: Durability = field(default_factory=Durability)
+    threads: Threads = field(default_factory=Threads)
+    log: Log = field(default_factory=Log)
+
+    def overridden(self, *, encoding: str | None, listen: Sequence[str] | None) -> "Config":
+        """The same, with what the command line's options say instead, where they are given."""
+        config = self
+        if encoding is not None:
+            config = config.with_encoding(encoding)
+        if listen is not None:
+            config = config.with_listen(listen)
+        return config
+
+    def with_encoding(self, text: str) -> "Config":
+        """
+        The same with another `needed/total`, as in `--encoding 3/10`.
+
+        `happy` is chosen anew: a number that was set belonged to the other pair. Raises `ConfigError`.
+        """
+        match = _ENCODING.fullmatch(text)
+        if match is None:
+            raise _bad_option("--encoding", f'{shown(text)} is not needed/total, such as "3/10"')
+        needed, total = map(int, match.groups())
+        if not 1 <= needed <= MAX_SHARES or not 1 <= total <= MAX_SHARES:
+            raise _bad_option("--encoding", f"{text}: there can be 1 to {MAX_SHARES} shares")
+        if needed > total:
+            raise _bad_option(
+                "--encoding",
+                f"{text}: {needed} shares needed of only {total} made; did you mean {total}/{needed}?",
+            )
+        return replace(self, encoding=replace(self.encoding, needed=needed, total=total, happy=0))
+
+    def with_listen(self, endpoints: Sequence[str]) -> "Config":
+        """The same, listening elsewhere, as in `--listen tcp:8080`. Raises `ConfigError`."""
+        try:
+            listen = _ENDPOINTS.read(list(endpoints))
+        except BadValue as error:
+            raise _bad_option("--listen", *error.messages) from error
+        return replace(self, gateway=replace(self.gateway, listen=listen))
+
+
+def _bad_option(option: str, *messages: str) -> ConfigError:
+    return ConfigError([Problem(None, option, message) for message in messages], "tahoeish")

@@ -1,0 +1,107 @@
+"""The `tahoeish` command: runs a node, shows its configuration, and puts and gets files as a client."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+EXIT_FAILED = 1
+EXIT_MISUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    # Each command imports what it needs when it runs: help and the client have no use for a node's parts.
+    from tahoeish.node.config import ConfigError
+    from tahoeish.node.directory import NodeDirectoryError
+
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MISUSED
+    except NodeDirectoryError as error:
+        print(f"tahoeish: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    from tahoeish.client.cli import add_commands
+
+    parser = argparse.ArgumentParser(
+        prog="tahoeish",
+        description="A storage node that encrypts, erasure-codes and distributes an upload while it arrives.",
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    node = _node_options()
+    run = commands.add_parser("run", parents=[node], help="run a node in the foreground")
+    run.set_defaults(command=_run)
+    config = commands.add_parser(
+        "config", parents=[node], help="print the effective configuration, or what is wrong with it"
+    )
+    config.set_defaults(command=_config)
+    add_commands(commands)
+    return parser
+
+
+def _node_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--node-dir",
+        metavar="DIR",
+        help="the node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish); made when there is none",
+    )
+    options.add_argument(
+        "--encoding",
+        metavar="NEEDED/TOTAL",
+        help="make TOTAL shares of a file, any NEEDED of which suffice, whatever the configuration says",
+    )
+    options.add_argument(
+        "--listen",
+        metavar="ENDPOINT",
+        action="append",
+        help="listen there instead, such as tcp:8080:interface=127.0.0.1; can be given several times",
+    )
+    return options
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tahoeish.node.run import run_node
+
+    return run_node(arguments)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from tahoeish.node.config import effective_text
+    from tahoeish.node.directory import NodeDirectory, chosen_path
+
+    directory = NodeDirectory(chosen_path(arguments.node_dir, os.environ))
+    config = directory.config().overridden(encoding=arguments.encoding, listen=arguments.listen)
+    if not directory.config_path.exists():
+        print(f"# There is no {directory.config_path} yet; a first start writes it with these defaults.\n")
+    print(effective_text(config), end="")
+    return 0
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, but looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"tahoeish {version('tahoeish')}")
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What the `tahoeish` command prints, and its exit status."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tahoeish.node.config import effective_text, parse
+from tahoeish.node.main import main
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    return tmp_path / "node"
+
+
+def write_config(node: Path, text: str) -> None:
+    node.mkdir()
+    (node / "tahoeish.toml").write_text(text)
+
+
+def run(*arguments: str) -> int:
+    """The exit status of a command line, whether a command or argparse has decided it."""
+    try:
+        return main(arguments)
+    except SystemExit as argparse_exit:
+        return int(argparse_exit.code or 0)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"tahoeish {version('tahoeish')}\n"
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+
+    told = capsys.readouterr().out
+    assert all(f"\n    {command} " in told for command in ("run", "config", "put", "get"))
+
+
+def test_no_command_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 2
+    assert "the following arguments are required: COMMAND" in capsys.readouterr().err
+
+
+def test_help_does_not_wait_for_twisted() -> None:
+    program = (
+        "import sys; from tahoeish.node.main import main\n"
+        "try: main(['--help'])\n"
+        "finally: assert 'twisted' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+class TestConfig:
+    def test_prints_what_is_in_effect(self, node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        text = '[log]\nlevel = "debug"\n[[grid.peers]]\ndirectory = "a"\n'
+        write_config(node, text)
+
+        assert run("config", "--node-dir", str(node)) == 0
+
+        printed = capsys.readouterr().out
+        assert printed == effective_text(parse(text, base=node))
+        assert f'directory = "{node}/a"' in printed
+
+    def test_prints_everything_that_is_wrong(self, node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_config(node, '[log]\nlevl = "debug"\n[gatway]\n[[grid.peers]]\ndirectory = "a"\n')
+
+        assert run("config", "--node-dir", str(node)) == 2
+
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.splitlines() == [
+            f'{node}/tahoeish.toml:2: [log] levl: unknown key; did you mean "level"?',
+            f"{node}/tahoeish.toml:3: [gatway]: unknown section; did you mean [gateway]?",
+        ]
+
+    def test_before_the_first_start_prints_the_defaults(
+        self, node: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TAHOEISH_NODE_DIR", str(node))
+
+        assert run("config") == 0
+
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"# There is no {node}/tahoeish.toml yet; ")
+        assert len(parse(printed, base=node).grid.peers) == 3
+        assert not node.exists()
+
+    def test_counts_the_options_in(self, node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        options = ["--encoding", "3/10", "--listen", "tcp:1", "--listen", "tcp:2"]
+        assert run("config", "--node-dir", str(node), *options) == 0
+
+        config = parse(capsys.readouterr().out, base=node)
+        assert (config.encoding.needed, config.encoding.total) == (3, 10)
+        assert config.gateway.listen == ("tcp:1", "tcp:2")
+
+    def test_refuses_an_encoding_that_cannot_be(self, node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("config", "--node-dir", str(node), "--encoding", "10/3") == 2
+        assert capsys.readouterr().err == (
+            "tahoeish: --encoding: 10/3: 10 shares needed of only 3 made; did you mean 3/10?\n"
+        )
+
+    def test_tells_when_the_file_cannot_be_read(self, node: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (node / "tahoeish.toml").mkdir(parents=True)
+
+        assert run("config", "--node-dir", str(node)) == 1
+        assert capsys.readouterr().err == f"tahoeish: cannot read {node}/tahoeish.toml: Is a directory\n"
