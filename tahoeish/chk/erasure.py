@@ -6,6 +6,7 @@ from typing import Protocol
 
 import zfec
 
+from tahoeish.chk import isal
 from tahoeish.chk.buffers import Buffer
 
 
@@ -56,6 +57,11 @@ class ZfecCodec:
         placed.clear()
         numbers.clear()
         return decoded
+
+
+def best_codec() -> ErasureCodec:
+    """The fastest one that this machine has."""
+    return isal.load() or ZfecCodec()
 
 
 # Setting up a matrix for many shares takes milliseconds; a node uses two or three kinds of encoding.

@@ -79,6 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
+    from tahoeish.chk.erasure import best_codec
     from tahoeish.node.config import effective_text
     from tahoeish.node.directory import NodeDirectory, chosen_path
 
@@ -87,6 +88,7 @@ def _config(arguments: argparse.Namespace) -> int:
     if not directory.config_path.exists():
         print(f"# There is no {directory.config_path} yet; a first start writes it with these defaults.\n")
     print(effective_text(config), end="")
+    print(f"\n# The erasure code is computed by {best_codec().name}.")
     return 0
 
 
