@@ -27,6 +27,8 @@ from tahoeish.chk.segment import Encoding, SealedSegment, Segment
 # length is known.
 _VERSION_FOR_UNKNOWN_LENGTH = 2
 
+_LONGER_NUMBERS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ShareEnd:
@@ -113,6 +115,12 @@ class Encoder:
     def share_size(self) -> int | None:
         """The exact size of each share; None while the file's length is unknown."""
         return None if self._layout is None else self._layout.share_size
+
+    def share_size_up_to(self, size: int) -> int:
+        """Room enough for each share of a file of unknown length that turns out to have at most `size` bytes."""
+        segmentation = Segmentation(size, self._encoding.needed, self._encoding.total, self._max_segment_size)
+        # A shorter file may have longer numbers in its extension block, by a few digits.
+        return ShareLayout.standard(segmentation, _VERSION_FOR_UNKNOWN_LENGTH).share_size + _LONGER_NUMBERS
 
     @property
     def segment_remaining(self) -> int:

@@ -16,6 +16,20 @@ class GridError(Exception):
         """What each peer said, by its name."""
 
 
+class FileTooLarge(Exception):
+    """The format can't express a file of this size."""
+
+
+class SpoolOverflow(FileTooLarge):
+    """A file that had to be kept before it could be sent on, and is longer than may be kept."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"more than {limit} bytes came, which is all that is kept of a file whose length the peers or the key "
+            "depend on; send it with a Content-Length, or say ?size-hint=BYTES"
+        )
+
+
 class UploadUnhappy(GridError):
     """The shares would lie, or would have lain, on too few different peers."""
 
@@ -29,6 +43,10 @@ class UploadUnhappy(GridError):
 
 class GridFull(UploadUnhappy):
     """The same, because peers have no room left."""
+
+
+class LengthNeeded(UploadUnhappy):
+    """The same, because peers want to know the length of a file beforehand, and it isn't known."""
 
 
 class NotEnoughShares(GridError):

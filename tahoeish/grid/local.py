@@ -191,6 +191,7 @@ class LocalShareWriter:
 
     def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner) -> None:
         self.number = number
+        self.parallel_writes = 1
         self._peer = peer
         self._share = share
         self._in_turn = Turns(run_in_thread)

@@ -36,6 +36,10 @@ class ShareMissing(PeerError):
     """The peer doesn't hold this share, or no longer, or not all of it yet."""
 
 
+class NeedsLength(PeerError):
+    """The peer takes a share only with its length, which nobody knows yet."""
+
+
 class IShareSource(Interface):
     """A finished share, open for reading."""
 
@@ -57,12 +61,13 @@ class IShareWriter(Interface):
     """
     A share on its way to a peer.
 
-    `write` as often as needed, then `prepare`, then `commit`; one of them at a time. `abort` at any time,
-    also while one of the others is under way or has just been cancelled. After an error nothing but `abort`
-    makes sense.
+    `write` as often as needed, up to `parallel_writes` at a time; then `prepare`, then `commit`, each when everything
+    before has ended. `abort` at any time, also while one of the others is under way or has just been cancelled. After
+    an error nothing but `abort` makes sense.
     """
 
     number: int = Attribute("The share's number.")
+    parallel_writes: int = Attribute("How many writes at a time are of use.")
 
     async def write(offset: int, buffers: Sequence[Buffer]) -> None:
         """
@@ -115,7 +120,8 @@ class IStoragePeer(Interface):
 
     async def allocate(storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
         """
-        Ask for room for shares of `size` bytes each, or of a length that isn't known yet.
+        Ask for room for shares of `size` bytes each, or of a length that isn't known yet, which some peers refuse with
+        `NeedsLength`.
 
         Every writer that comes back has to be committed or aborted in the end. The shares that the peer has
         already get a lease, or a longer one.

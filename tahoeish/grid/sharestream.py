@@ -18,12 +18,14 @@ from tahoeish.grid.peer import IShareWriter, PeerError, PeerFull
 log = Logger()
 
 BATCH = 1024 * 1024
-"""What has piled up while the peer was busy goes in one write, up to about this size."""
+"""What has piled up while the peer was busy goes in one write, of about this size at the most."""
+
+_PADDING = 1024 * 1024
 
 
 class ShareStream:
     """
-    Hands the blocks of one share to its writer, in order and one write at a time.
+    Hands the blocks of one share to its writer, in order, and as many writes at a time as the writer likes.
 
     When the peer fails, or takes longer than `timeout` seconds over something, the share is lost: `lost` is called
     once, and from then on everything here succeeds without doing anything. What that means for the upload is the
@@ -43,12 +45,14 @@ class ShareStream:
         self.peer = peer
         self.problem: str | None = None
         self.peer_full = False
+        self.committed = False
         self._clock = clock
         self._timeout = timeout
         self._lost = lost
         self._queue: deque[tuple[int, Buffer, Deferred[None]]] = deque()
-        self._sending = False
-        self._working: Deferred[None] | None = None
+        self._queued = 0
+        self._in_flight = 0
+        self._working: set[Deferred[None]] = set()
 
     @property
     def number(self) -> int:
@@ -60,41 +64,61 @@ class ShareStream:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._queue.append((offset, block, done))
-        if not self._sending:
-            self._sending = True
-            Deferred.fromCoroutine(self._send_queue()).addErrback(self._failed)
+        self._queued += len(block)
+        self._pump()
         return done
 
-    async def finish(self, trailer_offset: int, trailer: Sequence[Buffer], header: Buffer) -> None:
-        """The last bytes, the header after all others; then everything is safe, but not visible."""
+    async def finish(
+        self, trailer_offset: int, trailer: Sequence[Buffer], header: Buffer, allocated: int | None
+    ) -> None:
+        """
+        The last bytes, the header after all others; then everything is safe, but not visible.
+
+        A share that was given more room than it needs (`allocated`) is filled up with zeros, which readers ignore.
+        """
         await self._attempt(self.writer.write(trailer_offset, trailer))
+        end = trailer_offset + sum(map(len, trailer))
+        while allocated is not None and end < allocated:
+            padding = bytes(min(_PADDING, allocated - end))
+            await self._attempt(self.writer.write(end, [padding]))
+            end += len(padding)
         await self._attempt(self.writer.write(0, [header]))
         await self._attempt(self.writer.prepare())
 
     async def commit(self) -> None:
         await self._attempt(self.writer.commit())
+        self.committed = self.problem is None
 
     async def abort(self) -> None:
         """Leave nothing on the peer, as far as it lets us."""
         self.problem = self.problem or "given up"
-        if self._working is not None:
-            self._working.cancel()
+        for working in list(self._working):
+            working.cancel()
         self._forget_queue()
         await self._remove()
 
-    async def _send_queue(self) -> None:
+    def _pump(self) -> None:
+        # A second write at the same time is worth a request of its own only when it is a large one.
+        while (
+            self._queue
+            and self.problem is None
+            and (self._in_flight == 0 or (self._in_flight < self.writer.parallel_writes and self._queued >= BATCH))
+        ):
+            self._in_flight += 1
+            Deferred.fromCoroutine(self._send_batch()).addErrback(self._failed)
+
+    async def _send_batch(self) -> None:
+        offset, blocks, waiting = self._next_batch()
         try:
-            while self._queue and self.problem is None:
-                offset, blocks, waiting = self._next_batch()
-                try:
-                    await self._attempt(self.writer.write(offset, blocks))
-                finally:
-                    del blocks
-                    for done in waiting:
-                        done.callback(None)
+            await self._attempt(self.writer.write(offset, blocks))
         finally:
-            self._sending = False
-        if self.problem is not None:
+            self._in_flight -= 1
+            del blocks
+            for done in waiting:
+                done.callback(None)
+        if self.problem is None:
+            self._pump()
+        else:
             self._forget_queue()
             # A disk that is full wants its space back now, not at the end of the upload.
             await self._remove()
@@ -112,6 +136,7 @@ class ShareStream:
             blocks.append(block)
             waiting.append(done)
             end += len(block)
+        self._queued -= end - first
         return first, blocks, waiting
 
     async def _remove(self) -> None:
@@ -121,7 +146,7 @@ class ShareStream:
             log.warn("share {number} may be left on its peer: {error}", number=self.number, error=str(error))
 
     def _forget_queue(self) -> None:
-        queue, self._queue = self._queue, deque()
+        queue, self._queue, self._queued = self._queue, deque(), 0
         for _, _, done in queue:
             done.callback(None)
 
@@ -129,9 +154,10 @@ class ShareStream:
         if self.problem is not None:
             work.close()
             return
-        self._working = Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
+        working = Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
+        self._working.add(working)
         try:
-            await self._working
+            await working
         except PeerError as error:
             self.peer_full = isinstance(error, PeerFull)
             self._lose(error.reason)
@@ -142,7 +168,7 @@ class ShareStream:
             if self.problem is None:
                 raise
         finally:
-            self._working = None
+            self._working.discard(working)
 
     def _lose(self, problem: str) -> None:
         if self.problem is None:

@@ -10,7 +10,7 @@ trailer and its header and is made safe; only when enough of them are, all of th
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as StalledError
@@ -23,17 +23,23 @@ from tahoeish.chk.cipher import KEY_SIZE
 from tahoeish.chk.encoder import Encoder, FinishedFile
 from tahoeish.chk.erasure import ErasureCodec
 from tahoeish.chk.errors import WrongLength
+from tahoeish.chk.hashes import convergence_hasher
+from tahoeish.chk.layout import Segmentation
 from tahoeish.chk.segment import Segment
-from tahoeish.grid.errors import GridFull, UploadUnhappy
-from tahoeish.grid.peer import Allocation, IStoragePeer, PeerError, PeerFull
+from tahoeish.grid.errors import FileTooLarge, GridFull, LengthNeeded, UploadUnhappy
+from tahoeish.grid.peer import Allocation, IStoragePeer, NeedsLength, PeerError, PeerFull
 from tahoeish.grid.placement import happiness, permuted, place
 from tahoeish.grid.sharestream import ShareStream
+from tahoeish.grid.spool import SpoolRoom
 from tahoeish.streams.budget import ByteBudget, Lease, SegmentAllowance
 from tahoeish.streams.tasks import to_the_end, together
 from tahoeish.streams.threads import ThreadRunner
 
-SEAL_AHEAD = 4
-"""Segments of one upload that may be between full and acknowledged at the same time."""
+ROAD_BYTES = 24 * 1024 * 1024
+"""What one upload may have between full and acknowledged: enough to keep processors and peers busy."""
+
+FEWEST_ON_THE_ROAD, MOST_ON_THE_ROAD = 2, 16
+"""The same in segments."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Uploaded:
     happiness: int = 0
     shares: Mapping[int, Sequence[str]] | None = None
     """Which peers hold each share."""
+    spooled: bool = False
+    """It had to be kept on this node's disk before it could be sent on."""
 
     @property
     def missing(self) -> list[int]:
@@ -75,60 +83,110 @@ class Uploader:
     clock: IReactorTime
     random_bytes: Callable[[int], bytes]
     peer_timeout: float
+    spool_room: SpoolRoom
 
-    async def upload(self, source: AsyncIterable[Buffer], length: int | None) -> Uploaded:
+    async def upload(
+        self, source: AsyncIterable[Buffer], length: int | None, *, size_hint: int | None = None
+    ) -> Uploaded:
         """
         Encrypt, encode and store what `source` brings, `length` bytes or an unknown number of them.
 
-        With a known length the peers are asked for room before anything is read. Raises `UploadUnhappy` or
-        `GridFull` as soon as too few peers are left, `WrongLength`, and whatever `source` raises. When it raises, or
-        is cancelled, nothing stays on any peer.
+        With a known length the peers are asked for room before anything is read. Where too few peers take a share of
+        unknown length, they are asked for as much as a file of `size_hint` bytes needs; without a hint the file is
+        spooled. Raises `UploadUnhappy` or `GridFull` as soon as too few peers are left, `FileTooLarge`, `WrongLength`,
+        and whatever `source` raises. When it raises, or is cancelled, nothing stays on any peer.
         """
-        pieces = aiter(source)
-        if length is None or length <= LITERAL_MAX:
-            pieces, whole = await _peek(pieces, LITERAL_MAX)
-            if whole is not None:
-                if length is not None and len(whole) != length:
-                    raise WrongLength(f"the file should have {length} bytes, but ended after {len(whole)}")
-                return Uploaded(LiteralCap(whole))
-            if length is not None:
-                raise WrongLength(f"the file should have {length} bytes, but more have come already")
-        promise = await self.allowance.admit(self._largest_segment())
+        pieces, literal = await _peek(source, length)
+        if literal is not None:
+            return Uploaded(literal)
+        if length is not None:
+            return await self._store(pieces, length)
         try:
-            encoder = Encoder(
-                key=self.random_bytes(KEY_SIZE),
+            return await self._store(pieces, None)
+        except LengthNeeded:
+            # Nothing has been read for it yet.
+            if size_hint is not None:
+                return await self._store(_no_more_than(size_hint, pieces), None, bound=size_hint)
+        async with self.spool_room.spooled(pieces) as spool:
+            return replace(await self._store(aiter(spool), spool.size), spooled=True)
+
+    async def upload_convergently(self, source: AsyncIterable[Buffer], length: int | None, secret: bytes) -> Uploaded:
+        """
+        The same content with the same secret and encoding gives the same cap, and the same shares.
+
+        The key is made from all of the content, so all of it is spooled first.
+        """
+        pieces, literal = await _peek(source, length)
+        if literal is not None:
+            return Uploaded(literal)
+        async with self.spool_room.spooled(pieces) as spool:
+            if length is not None and spool.size != length:
+                raise WrongLength(f"the file should have {length} bytes, but {spool.size} have come")
+            encoding = self.encoding
+            segment_size = Segmentation(
+                spool.size, encoding.needed, encoding.total, encoding.max_segment_size
+            ).segment_size
+            hasher = convergence_hasher(secret, encoding.needed, encoding.total, segment_size)
+            async for piece in spool:
+                await self.run_in_thread(hasher.update, piece)
+            return replace(await self._store(aiter(spool), spool.size, key=hasher.digest()), spooled=True)
+
+    async def _store(
+        self, pieces: AsyncIterator[Buffer], length: int | None, *, key: bytes | None = None, bound: int | None = None
+    ) -> Uploaded:
+        if key is None:
+            promise = await self.allowance.admit(self._largest_segment())
+        else:
+            # The key was made for this size, so that everybody who has the content gets the same one.
+            promise = await self.allowance.admit_exactly(self.encoding.max_segment_size)
+        try:
+            encoder = self._encoder(key or self.random_bytes(KEY_SIZE), length, promise.segment_size)
+            allocated = encoder.share_size if bound is None else encoder.share_size_up_to(bound)
+            return await _Upload(self, encoder, allocated, keep_committed=key is not None).run(pieces)
+        finally:
+            promise.release()
+
+    def _encoder(self, key: bytes, length: int | None, segment_size: int) -> Encoder:
+        try:
+            return Encoder(
+                key=key,
                 needed=self.encoding.needed,
                 total=self.encoding.total,
-                max_segment_size=promise.segment_size,
+                max_segment_size=segment_size,
                 size=length,
                 codec=self.codec,
             )
-            return await _Upload(self, encoder).run(pieces)
-        finally:
-            promise.release()
+        except ValueError as error:
+            # The rest of what it is told can't be wrong.
+            raise FileTooLarge(f"the file is too large to be stored: {error}") from error
 
     def _largest_segment(self) -> int:
         # A code that multiplies a segment by a hundred would make the budget a queue of one.
         encoding = self.encoding
-        affordable = self.budget.capacity * encoding.needed // (encoding.total * SEAL_AHEAD)
+        affordable = self.budget.capacity * encoding.needed // (encoding.total * FEWEST_ON_THE_ROAD)
         return max(min(encoding.max_segment_size, affordable), 4096)
 
 
 class _Upload:
     """One file on its way."""
 
-    def __init__(self, uploader: Uploader, encoder: Encoder) -> None:
+    def __init__(self, uploader: Uploader, encoder: Encoder, allocated: int | None, *, keep_committed: bool) -> None:
         self._uploader = uploader
         self._encoding = uploader.encoding
         self._encoder = encoder
+        self._allocated = allocated
+        # Somebody else may have stored the same content at the same time, and rely on what is there by now.
+        self._keep_committed = keep_committed
         self._streams: dict[int, ShareStream] = {}
         self._existing: dict[int, set[str]] = {}
         self._reasons: dict[str, str] = {}
         self._some_full = False
+        self._length_needed = False
         self._fatal: Exception | None = None
         self._feeding: Deferred[None] | None = None
         self._on_the_road: set[Deferred[None]] = set()
-        self._places = DeferredSemaphore(SEAL_AHEAD)
+        self._road_clear: Deferred[None] | None = None
+        self._places = DeferredSemaphore(self._road_places())
         self._absorbed: Deferred[None] = Deferred()
         self._absorbed.callback(None)
 
@@ -140,7 +198,7 @@ class _Upload:
             await self._feeding
             finished: FinishedFile = await self._uploader.run_in_thread(self._encoder.finish)
             await together(
-                stream.finish(end.trailer_offset, end.trailer, end.header)
+                stream.finish(end.trailer_offset, end.trailer, end.header, self._allocated)
                 for number, stream in self._streams.items()
                 for end in (finished.shares[number],)
             )
@@ -183,12 +241,13 @@ class _Upload:
                     writable.remove(peer)
 
     async def _ask_for_room(self, peer: IStoragePeer, numbers: Collection[int]) -> Allocation:
-        asking = Deferred.fromCoroutine(peer.allocate(self._encoder.storage_index, numbers, self._encoder.share_size))
+        asking = Deferred.fromCoroutine(peer.allocate(self._encoder.storage_index, numbers, self._allocated))
         asking.addTimeout(self._uploader.peer_timeout, self._uploader.clock)
         try:
             allocation = await asking
         except (PeerError, StalledError) as error:
             self._some_full |= isinstance(error, PeerFull)
+            self._length_needed |= isinstance(error, NeedsLength)
             self._reasons[peer.name] = (
                 error.reason
                 if isinstance(error, PeerError)
@@ -216,8 +275,9 @@ class _Upload:
                 await self._set_off(segment)
         for segment in self._encoder.end():
             await self._set_off(segment)
-        for travelling in list(self._on_the_road):
-            await travelling
+        if self._on_the_road:
+            self._road_clear = Deferred()
+            await self._road_clear
 
     async def _set_off(self, segment: Segment) -> None:
         """Returns when the segment is on its way, so that the next may be filled."""
@@ -254,6 +314,8 @@ class _Upload:
         if isinstance(result, Failure) and not result.check(CancelledError):
             assert isinstance(result.value, Exception)
             self._fail(result.value)
+        elif not self._on_the_road and self._road_clear is not None and not self._road_clear.called:
+            self._road_clear.callback(None)
 
     # Losing shares.
 
@@ -287,26 +349,49 @@ class _Upload:
         holders = self._holders()
         happy = happiness(holders)
         if happy < self._encoding.happy or len(holders) < self._encoding.needed:
-            kind = GridFull if self._some_full else UploadUnhappy
+            kind = LengthNeeded if self._length_needed else GridFull if self._some_full else UploadUnhappy
             raise kind(happy, self._encoding.happy, self._encoding.total, self._reasons)
 
     async def _undo(self) -> None:
         for travelling in list(self._on_the_road):
             travelling.cancel()
-        await together(stream.abort() for stream in self._streams.values())
+        await together(
+            stream.abort() for stream in self._streams.values() if not (stream.committed and self._keep_committed)
+        )
+
+    def _road_places(self) -> int:
+        segment = self._encoder.segment_size
+        cost = segment + segment * self._encoding.total // self._encoding.needed
+        return max(FEWEST_ON_THE_ROAD, min(ROAD_BYTES // cost, MOST_ON_THE_ROAD))
 
 
-async def _peek(pieces: AsyncIterator[Buffer], size: int) -> tuple[AsyncIterator[Buffer], bytes | None]:
-    """The same pieces again, and all of them together if they aren't longer than `size`."""
+async def _peek(source: AsyncIterable[Buffer], length: int | None) -> tuple[AsyncIterator[Buffer], LiteralCap | None]:
+    """The pieces, and the file's cap if it is so small that it fits in there."""
+    pieces = aiter(source)
+    if length is not None and length > LITERAL_MAX:
+        return pieces, None
     seen = bytearray()
     async for piece in pieces:
         seen += piece
-        if len(seen) > size:
+        if len(seen) > LITERAL_MAX:
+            if length is not None:
+                raise WrongLength(f"the file should have {length} bytes, but more have come already")
             return _resumed(bytes(seen), pieces), None
-    return pieces, bytes(seen)
+    if length is not None and len(seen) != length:
+        raise WrongLength(f"the file should have {length} bytes, but ended after {len(seen)}")
+    return pieces, LiteralCap(bytes(seen))
 
 
 async def _resumed(seen: bytes, rest: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
     yield seen
     async for piece in rest:
+        yield piece
+
+
+async def _no_more_than(size: int, pieces: AsyncIterator[Buffer]) -> AsyncIterator[Buffer]:
+    passed = 0
+    async for piece in pieces:
+        passed += len(piece)
+        if passed > size:
+            raise WrongLength(f"the file was hinted to have {size} bytes, but more have come")
         yield piece

@@ -10,7 +10,15 @@ from zope.interface import implementer
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.grid.local import LocalPeer
-from tahoeish.grid.peer import Allocation, IShareSource, IShareWriter, IStoragePeer, PeerError, PeerFull
+from tahoeish.grid.peer import (
+    Allocation,
+    IShareSource,
+    IShareWriter,
+    IStoragePeer,
+    NeedsLength,
+    PeerError,
+    PeerFull,
+)
 from tahoeish.streams.threads import direct
 
 
@@ -32,6 +40,8 @@ class FaultyPeer:
         self.fault: Callable[[str], Deferred[None] | None] = lambda what: None
         self.tamper: Callable[[int, int, bytes], bytes] = lambda number, offset, data: data
         self.reports: list[tuple[int, str]] = []
+        self.parallel_writes = 1
+        self.needs_length = False
 
     async def share_numbers(self, storage_index: bytes) -> set[int]:
         await self._meet("share_numbers")
@@ -39,6 +49,8 @@ class FaultyPeer:
 
     async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
         await self._meet("allocate")
+        if size is None and self.needs_length:
+            raise NeedsLength(self.name, "wants to know the length")
         allocation = await self.peer.allocate(storage_index, numbers, size)
         writers: dict[int, IShareWriter] = {
             number: FaultyWriter(self, writer) for number, writer in allocation.writers.items()
@@ -65,6 +77,7 @@ class FaultyPeer:
 class FaultyWriter:
     def __init__(self, peer: FaultyPeer, writer: IShareWriter) -> None:
         self.number = writer.number
+        self.parallel_writes = peer.parallel_writes
         self._peer = peer
         self._writer = writer
 

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import ReadCap
 from tahoeish.chk.erasure import ZfecCodec
 from tahoeish.grid.download import Downloader
+from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import EncodingChoice, Uploaded, Uploader
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.threads import direct
@@ -50,6 +52,7 @@ class FolderGrid:
             clock=self.clock,
             random_bytes=random.Random(7).randbytes,
             peer_timeout=STALL_SECONDS,
+            spool_room=SpoolRoom(path / "spool", 200_000, direct, random.Random(8).randbytes),
         )
         self.downloader = Downloader(
             peers=lambda: self.peers,
@@ -138,9 +141,13 @@ def succeeded(work: Coroutine[Any, Any, T] | Deferred[T]) -> T:
     deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
     deferred.addCallback(results.append)
     if not results:
-        failures: list[BaseException] = []
-        deferred.addErrback(lambda failure: failures.append(failure.value))
-        if failures:
+        failures: list[BaseException | None] = []
+
+        def keep(failure: Failure) -> None:
+            failures.append(failure.value)
+
+        deferred.addErrback(keep)
+        if failures and failures[0] is not None:
             raise failures[0]
         raise AssertionError("it still waits")
     return results[0]

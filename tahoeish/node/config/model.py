@@ -43,6 +43,11 @@ class Gateway:
         30.0,
         "How long a node that is told to stop lets running transfers finish before it aborts them.",
     )
+    spool_limit: int = key(
+        Size(),
+        1024 * MIB,
+        "How much of a file may be kept, encrypted, on this disk, where its length or content must be known first.",
+    )
     linger_bytes: int = key(
         Size(),
         256 * MIB,
