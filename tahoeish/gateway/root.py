@@ -50,6 +50,8 @@ class Welcome(AsyncResource):
         self._encoding = encoding
 
     async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
+        if request.postpath:
+            raise Refused(404, "there is nothing at this address, which begins with two slashes")
         match argument(request, "t") or "":
             case "":
                 await self._page(request)
@@ -109,12 +111,13 @@ def gateway_root(
     clock: IReactorTime,
     idle_timeout: float,
     max_upload_size: int,
+    convergence_secret: bytes,
 ) -> IResource:
     """Everything that a gateway serves."""
     files = FileServer(downloader, clock, idle_timeout)
     encoding = f"{uploader.encoding.needed}-of-{uploader.encoding.total}"
     root = Root(Welcome(peers, encoding))
-    uri = UriResource(Receiver(uploader, max_upload_size), files)
+    uri = UriResource(Receiver(uploader, max_upload_size, convergence_secret), files)
     for name in (b"uri", b"cap"):
         root.putChild(name, uri)
     for name in (b"file", b"named"):

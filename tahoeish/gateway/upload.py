@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from twisted.logger import Logger
 
+from tahoeish.chk import base32
 from tahoeish.chk.buffers import Buffer
 from tahoeish.gateway.errors import (
     Problem,
@@ -46,11 +47,16 @@ class FormResult:
 
 
 class Receiver:
-    """Takes uploads of at most `max_size` bytes; 0 is without a bound."""
+    """
+    Takes uploads of at most `max_size` bytes; 0 is without a bound.
 
-    def __init__(self, uploader: Uploader, max_size: int) -> None:
+    `convergence_secret` is the node's own, for clients that want the same cap for the same content.
+    """
+
+    def __init__(self, uploader: Uploader, max_size: int, convergence_secret: bytes) -> None:
         self._uploader = uploader
         self._max_size = max_size
+        self._convergence_secret = convergence_secret
 
     async def put(self, request: StreamingRequest, body: BodyStream) -> None:
         """The body is the file."""
@@ -59,15 +65,21 @@ class Receiver:
             raise Refused(501, "a file can't be sent in pieces here; send it whole, without Content-Range")
         if self._max_size:
             body.limit_to(self._max_size)
-        uploaded = await self._store(body, body.length)
+        secret = self._secret(request)
+        if secret is None:
+            uploaded = await self._uploader.upload(body, body.length, size_hint=_size_hint(request))
+        else:
+            uploaded = await self._uploader.upload_convergently(body, body.length, secret)
+        _note(request, uploaded)
         cap = str(uploaded.cap)
         request.setHeader(b"Location", f"/uri/{quote(cap, safe='')}".encode())
         write_text(request, 201, cap)
 
     async def post(self, request: StreamingRequest, body: BodyStream) -> None:
         """The body is a form with files in it, each of which is answered for."""
-        form = FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1"))
         fields = {name: argument(request, name) for name in ("t", "format", "mutable", "when_done")}
+        _expect_upload(fields)
+        form = FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1"))
         results: list[FormResult] = []
         async for part in form:
             if part.filename is None:
@@ -76,9 +88,7 @@ class Receiver:
                     fields[part.name] = value
                 _expect_upload(fields)
             elif part.filename:
-                _expect_upload(fields)
                 results.append(await self._store_part(part))
-        _expect_upload(fields)
         if not results:
             raise BadForm("the form has no file in it; send it in a field with a filename, as in: curl -F file=@NAME")
         _answer_form(request, results, fields["when_done"])
@@ -96,23 +106,48 @@ class Receiver:
                 yield piece
 
         try:
-            uploaded = await self._store(counted(), None)
+            uploaded = await self._uploader.upload(counted(), None)
         except (GridError, Refused) as error:
             # One file's misfortune isn't that of those before and after it.
             return FormResult(part.filename, size, None, problem_of(error))
         return FormResult(part.filename, size, str(uploaded.cap))
 
-    async def _store(self, source: AsyncIterable[Buffer], length: int | None) -> Uploaded:
-        uploaded = await self._uploader.upload(source, length)
-        if uploaded.missing:
-            log.warn("stored with shares {missing} missing", missing=uploaded.missing)
-        return uploaded
+    def _secret(self, request: StreamingRequest) -> bytes | None:
+        given = argument(request, "convergence-secret")
+        if given is not None:
+            try:
+                return base32.decode(given)
+            except ValueError as error:
+                raise Refused(400, f"convergence-secret is base32 text: {error}") from error
+        return self._convergence_secret if flag(argument(request, "convergent"), "convergent") else None
+
+
+def _size_hint(request: StreamingRequest) -> int | None:
+    """What a client without a Content-Length says of the length beforehand; macOS's Finder does so in a header."""
+    header = request.getHeader(b"X-Expected-Entity-Length")
+    hint = argument(request, "size-hint") or (header.decode("latin-1") if header is not None else None)
+    if not hint:
+        return None
+    if not (hint.isascii() and hint.isdigit() and len(hint) < 20):
+        raise Refused(400, f"a size hint is a number of bytes, not {hint[:40]!r}")
+    return int(hint)
+
+
+def _note(request: StreamingRequest, uploaded: Uploaded) -> None:
+    """What a client may want to know beside the cap."""
+    if uploaded.spooled:
+        request.setHeader(b"Tahoeish-Spooled", b"true")
+    if uploaded.missing:
+        missing = ", ".join(map(str, uploaded.missing))
+        request.setHeader(b"Tahoeish-Missing-Shares", missing.encode())
+        log.warn("stored with shares {missing} missing", missing=missing)
 
 
 def _expect_upload(fields: dict[str, str | None]) -> None:
     if fields["t"] not in (None, "", "upload"):
         raise Refused(400, f"what a form can be posted for is t=upload, not t={fields['t']}")
     _expect_immutable(fields["format"], fields["mutable"])
+    _expect_web_page(fields["when_done"])
 
 
 def _expect_immutable(format_: str | None, mutable: str | None) -> None:
@@ -125,6 +160,15 @@ def _expect_immutable(format_: str | None, mutable: str | None) -> None:
             raise Refused(400, f"unknown format {format_!r}; what there is here is CHK")
     if flag(mutable, "mutable"):
         raise Refused(501, "this node doesn't make mutable files; leave mutable out")
+
+
+def _expect_web_page(when_done: str | None) -> None:
+    try:
+        scheme = urlsplit(when_done or "").scheme
+    except ValueError as error:
+        raise Refused(400, f"when_done is the address of a web page, not {when_done!r}: {error}") from error
+    if scheme not in ("", "http", "https"):
+        raise Refused(400, f"when_done is the address of a web page, not {when_done!r}")
 
 
 def _answer_form(request: StreamingRequest, results: list[FormResult], when_done: str | None) -> None:
@@ -145,8 +189,6 @@ def _answer_form(request: StreamingRequest, results: list[FormResult], when_done
 
 
 def _redirect(request: StreamingRequest, when_done: str, results: list[FormResult]) -> None:
-    if urlsplit(when_done).scheme not in ("", "http", "https"):
-        raise Refused(400, "when_done is the address of a web page")
     where = when_done.replace("%(uri)s", quote(str(results[-1].cap), safe=""))
     request.setHeader(b"Location", where.encode())
     write_text(request, 302, "")

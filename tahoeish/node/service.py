@@ -18,11 +18,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tahoeish.chk.erasure import ZfecCodec
+from tahoeish.chk.erasure import best_codec
 from tahoeish.gateway.errors import answer_failure
 from tahoeish.gateway.root import HEADERS, gateway_root
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.local import LocalPeer
+from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import EncodingChoice, Uploader
 from tahoeish.node.config import Config
 from tahoeish.node.directory import NodeDirectoryError, OpenNodeDirectory
@@ -88,7 +89,7 @@ class Node(Service):
     # For those who can wait.
 
     async def start(self) -> None:
-        """Raises `NodeDirectoryError` or `CannotListen`; `stop` is still due then. It may also come before this ends."""
+        """Raises `NodeDirectoryError` or `CannotListen`; `stop` is still due then. It may also come before the end."""
         self._starting = Deferred.fromCoroutine(self._start())
         try:
             await self._starting
@@ -127,7 +128,7 @@ class Node(Service):
         self._sealers.start()
         self._disks.start()
         self._peers = self._local_peers(self._directory)
-        self._site = self._make_site(self._peers)
+        self._site = self._make_site(self._peers, self._directory)
         # First of all, and without waiting for anything, so that a taken address is told at once. Whoever connects
         # now is served when the peers are there.
         for endpoint in self.config.gateway.listen:
@@ -177,9 +178,9 @@ class Node(Service):
             clock=self._reactor,
         )
 
-    def _make_site(self, peers: LocalPeers) -> StreamingSite:
+    def _make_site(self, peers: LocalPeers, directory: OpenNodeDirectory) -> StreamingSite:
         config, reactor = self.config, self._reactor
-        codec = ZfecCodec()
+        codec = best_codec()
         uploader = Uploader(
             peers=peers.current,
             encoding=_encoding_choice(config),
@@ -190,6 +191,7 @@ class Node(Service):
             clock=reactor,
             random_bytes=self._random_bytes,
             peer_timeout=config.grid.write_timeout,
+            spool_room=SpoolRoom(self.path / "spool", config.gateway.spool_limit, self._disks, self._random_bytes),
         )
         downloader = Downloader(
             peers=peers.current,
@@ -206,6 +208,7 @@ class Node(Service):
             clock=reactor,
             idle_timeout=config.gateway.idle_timeout,
             max_upload_size=config.gateway.max_upload_size,
+            convergence_secret=directory.convergence_secret,
         )
         limits = BodyLimits(
             idle_timeout=config.gateway.idle_timeout,
