@@ -8,7 +8,7 @@ from urllib.parse import quote
 # The table that comes with Python, not what this machine's files add to it.
 _TYPES = mimetypes.MimeTypes()
 _PACKED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-_ACTIVE = {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+_ACTIVE = {"text/html", "text/xml", "application/xml"}
 
 
 def content_type(name: str | None) -> str:
@@ -18,7 +18,8 @@ def content_type(name: str | None) -> str:
     A packed file is what it is, `application/gzip`, not what is in it: a client that unpacked it by itself would not
     get the bytes that were stored.
     """
-    kind, packing = _TYPES.guess_type(name or "", strict=False)
+    # guess_type takes addresses, too, and believes what "data:TEXT/HTML,x" says of itself. This is none.
+    kind, packing = _TYPES.guess_type(f"./{name or ''}", strict=False)
     if packing is not None:
         return _PACKED.get(packing, "application/octet-stream")
     return kind or "text/plain"
@@ -26,7 +27,7 @@ def content_type(name: str | None) -> str:
 
 def is_active(kind: str) -> bool:
     """A browser would run what is in it, with all that this node's pages may do."""
-    return kind in _ACTIVE
+    return kind in _ACTIVE or kind.endswith("+xml")
 
 
 def attachment(name: str | None) -> str:

@@ -30,13 +30,16 @@ class Options(usage.Options):
         """Listen at this endpoint instead, such as tcp:8080:interface=127.0.0.1; can be given several times."""
         self["listen"] = [*(self["listen"] or []), endpoint]
 
+    def postOptions(self) -> None:
+        # Here and not in makeService, because here a UsageError becomes a message. There it is a traceback.
+        self.directory = NodeDirectory(chosen_path(self["node-dir"], os.environ))
+        try:
+            self.config = self.directory.config().overridden(encoding=self["encoding"], listen=self["listen"])
+        except (ConfigError, NodeDirectoryError) as error:
+            raise usage.UsageError(str(error)) from error
+
 
 def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
-    directory = NodeDirectory(chosen_path(options["node-dir"], os.environ))
-    try:
-        config = directory.config().overridden(encoding=options["encoding"], listen=options["listen"])
-    except (ConfigError, NodeDirectoryError) as error:
-        raise usage.UsageError(str(error)) from error
-    return cast(IService, Node(config, directory.path, reactor, os.urandom))
+    return cast(IService, Node(options.config, options.directory.path, reactor, os.urandom))

@@ -127,23 +127,27 @@ class SegmentAllowance:
         self.promised = 0
         self.admitted = 0
         self._smallest = smallest
-        self._waiting: deque[tuple[Deferred[Promise], int]] = deque()
+        self._waiting: deque[tuple[Deferred[Promise], int, int]] = deque()
 
-    def admit(self, largest: int) -> Deferred[Promise]:
-        """Fires with a promise of a segment no larger than `largest`, when there is room for one more upload."""
+    def admit(self, largest: int, at_least: int = 0) -> Deferred[Promise]:
+        """
+        Fires when there is room for one more upload, with a promise of a segment of up to `largest` bytes.
+
+        `at_least` is for those that can't do with as little as others, as a very long file can't.
+        """
         waiter: Deferred[Promise] = Deferred(self._leave)
-        self._waiting.append((waiter, largest))
+        self._waiting.append((waiter, largest, max(at_least, self._smallest)))
         self._serve()
         return waiter
 
     def admit_exactly(self, segment_size: int) -> Deferred[Promise]:
         """For those whose segment size is given, because their result depends on it."""
-        return self.admit(-segment_size)
+        return self.admit(segment_size, at_least=segment_size)
 
     def _serve(self) -> None:
         while self._waiting:
-            waiter, largest = self._waiting[0]
-            size = self._size_for(largest)
+            waiter, largest, at_least = self._waiting[0]
+            size = self._size_for(largest, at_least)
             if self.promised + size > self.capacity and self.admitted > 0:
                 return
             self._waiting.popleft()
@@ -151,13 +155,11 @@ class SegmentAllowance:
             self.admitted += 1
             waiter.callback(Promise(self, size))
 
-    def _size_for(self, largest: int) -> int:
-        if largest < 0:
-            return -largest
+    def _size_for(self, largest: int, at_least: int) -> int:
         # A quarter of it all, divided among everybody here, so that those who come later find something, too.
         fair = self.capacity // (4 * (self.admitted + 1))
         size = largest
-        while size > fair and size // 2 >= self._smallest:
+        while size > fair and size // 2 >= at_least:
             size //= 2
         return size
 

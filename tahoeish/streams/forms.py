@@ -80,6 +80,9 @@ class FormStream:
         while True:
             event = await self._next_event()
             if event is None:
+                # Behind the last boundary may be more of the body, which is nobody's business, but has to be taken.
+                async for _ in self._body:
+                    pass
                 return
             assert isinstance(event, MultipartSegment)
             part = FormPart(self, event)

@@ -7,6 +7,7 @@ other resource works as it always did in twisted.web, but its body is bounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -33,6 +34,9 @@ from tahoeish.streams.body import (
 from tahoeish.streams.http1 import Http1Channel, Http1Flow
 
 log = Logger()
+
+_PLACE = re.compile(rb"[a-z]{0,20}")
+"""What the first part of an address looks like where it names a place of the site, and nothing that somebody made up."""
 
 
 class BadHead(Exception):
@@ -203,11 +207,11 @@ class StreamingRequest(server.Request):
 
     async def _serve(self) -> None:
         try:
-            self._parse_target()
             self.setHeader(b"Server", b"tahoeish")
             self.setHeader(b"Date", datetimeToString())
             for name, value in self.site.headers.items():
                 self.setHeader(name, value)
+            self._parse_target()
             resource = self.site.getResourceFor(self)
             if IStreamingResource.providedBy(resource):
                 await resource.respond(self, self.body)
@@ -220,7 +224,7 @@ class StreamingRequest(server.Request):
     def _parse_target(self) -> None:
         if self.clientproto == b"HTTP/1.1" and len(self.requestHeaders.getRawHeaders(b"Host") or []) != 1:
             raise BadHead("an HTTP/1.1 request has exactly one Host header")
-        self.path, _, query = self.uri.partition(b"?")
+        self.path, _, query = _without_origin(self.uri).partition(b"?")
         self.args = parse_qs(query, True) if query else {}
         self.prepath = []
         self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
@@ -310,7 +314,9 @@ class StreamingSite(server.Site):
 
     def log(self, request: StreamingRequest) -> None:  # type: ignore[override]
         """One line for an answered request. Only where it went, not what it named: an address may hold a secret."""
-        place = request.path.split(b"/")[1] if request.path else b""
+        place = (request.path or b"").removeprefix(b"/").partition(b"/")[0]
+        if not _PLACE.fullmatch(place):
+            place = b"..."
         log.info(
             "{method} /{place} {code} from {client}: {received} bytes in, {sent} out",
             method=request.method.decode("ascii", "replace"),
@@ -324,6 +330,14 @@ class StreamingSite(server.Site):
     def acceptableProtocols(self) -> list[bytes]:
         # Twisted would offer "h2" as soon as the h2 package can be imported, and its HTTP/2 doesn't come by here.
         return [b"http/1.1"]
+
+
+def _without_origin(target: bytes) -> bytes:
+    """A target may name the server, too, as for a proxy."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return target
+    return b"/" + rest.partition(b"/")[2]
 
 
 def answer_plainly(request: StreamingRequest, failure: Failure) -> None:
