@@ -8,7 +8,7 @@ been verified; a share whose peer stalls, lies or is gone is replaced in the mid
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from tahoeish.grid.errors import NotEnoughShares
 from tahoeish.grid.peer import IShareSource, IStoragePeer, PeerError
 from tahoeish.grid.placement import permuted
 from tahoeish.streams.budget import ByteBudget, Lease
+from tahoeish.streams.gate import Gate
 from tahoeish.streams.tasks import together
 from tahoeish.streams.threads import ThreadRunner
 
@@ -35,25 +36,33 @@ log = Logger()
 READ_AHEAD = 3
 """Segments of one download that are fetched while the client still drinks the one before."""
 
+A_SEGMENT = 1024 * 1024
+"""The most that the first piece of a file usually takes, whose segment size isn't known yet."""
+
+LITTLE_TO_VERIFY = 32 * 1024
+"""Bytes of hashes that are verified sooner than a thread is found for them."""
+
 
 @dataclass(frozen=True)
 class Downloader:
     """What all downloads of a node share. `stall_timeout` is how long a peer may keep one of them waiting."""
 
     peers: Callable[[], Sequence[IStoragePeer]]
+    gate: Gate
     budget: ByteBudget
     run_in_thread: ThreadRunner
     codec: ErasureCodec
     clock: IReactorTime
     stall_timeout: float
 
-    async def open(self, cap: ReadCap) -> OpenFile:
+    async def open(self, cap: ReadCap, *, avoid: Mapping[str, Collection[int]] | None = None) -> OpenFile:
         """
-        Find k shares that fit the cap.
+        Find k shares that fit the cap, other than those to `avoid`, by the names of their peers.
 
         Raises `NotEnoughShares`. Close what you get.
         """
-        file = OpenFile(cap, self)
+        file = OpenFile(cap, self, avoid or {})
+        await self.gate.enter(min(cap.size, A_SEGMENT))
         try:
             await file._find_shares()
             await file._good_shares()
@@ -79,15 +88,23 @@ class _Share:
 class OpenFile:
     """A file whose shares have been found."""
 
-    def __init__(self, cap: ReadCap, downloader: Downloader) -> None:
+    def __init__(self, cap: ReadCap, downloader: Downloader, avoid: Mapping[str, Collection[int]]) -> None:
         self.cap = cap
         self._downloader = downloader
+        self._avoid = avoid
         self._decoder = Decoder(cap, downloader.codec)
         self._found: dict[int, list[str]] = {}
         self._untried: list[tuple[int, IStoragePeer]] = []
         self._shares: list[_Share] = []
         self._reasons: dict[str, str] = {}
         self._replacing = DeferredLock()
+
+    @property
+    def segment_size(self) -> int:
+        """How large a piece of the file has to be read for any of it."""
+        size = self._decoder.segment_size
+        assert size is not None
+        return size
 
     async def read(self, first: int, last: int) -> AsyncGenerator[memoryview, None]:
         """
@@ -98,7 +115,7 @@ class OpenFile:
         """
         segments = iter(self._decoder.segments_for(first, last))
         coming: deque[tuple[int, Deferred[tuple[memoryview, Lease]]]] = deque()
-        segment_size = self._segment_size
+        segment_size = self.segment_size
         try:
             while True:
                 while len(coming) <= READ_AHEAD and (index := next(segments, None)) is not None:
@@ -127,7 +144,7 @@ class OpenFile:
         ring = permuted(self.cap.storage_index, self._downloader.peers(), lambda peer: peer.permutation_seed)
         answers = await together(self._shares_at(peer) for peer in ring)
         for peer, numbers in zip(ring, answers, strict=True):
-            for number in numbers:
+            for number in numbers.difference(self._avoid.get(peer.name, ())):
                 if number < self.cap.total:
                     self._found.setdefault(number, []).append(peer.name)
                     self._untried.append((number, peer))
@@ -175,7 +192,10 @@ class OpenFile:
             reader = self._decoder.share(number)
             while (span := reader.wanted()) is not None:
                 data = await self._timed(source.read(span.offset, span.length))
-                await self._downloader.run_in_thread(reader.received, data)
+                if len(data) > LITTLE_TO_VERIFY:
+                    await self._downloader.run_in_thread(reader.received, data)
+                else:
+                    reader.received(data)
         except (PeerError, StalledError, CorruptShare) as error:
             await source.close()
             self._give_up(number, peer, error)
@@ -187,16 +207,10 @@ class OpenFile:
 
     # Reading segments.
 
-    @property
-    def _segment_size(self) -> int:
-        size = self._decoder.segment_size
-        assert size is not None
-        return size
-
     async def _segment(self, index: int) -> tuple[memoryview, Lease]:
         """One segment's plaintext, with the lease on the memory that it takes."""
         # The blocks and what becomes of them.
-        lease = await self._downloader.budget.lease(2 * min(self._segment_size, self.cap.size))
+        lease = await self._downloader.budget.lease(2 * min(self.segment_size, self.cap.size))
         try:
             blocks: dict[_Share, bytes] = {}
             while True:

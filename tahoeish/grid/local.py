@@ -71,6 +71,7 @@ class LocalPeer:
         directory: Path,
         *,
         run_in_thread: ThreadRunner,
+        read_in_thread: ThreadRunner | None = None,
         lease_secret: bytes,
         now: Callable[[], float],
         durable: bool,
@@ -81,6 +82,7 @@ class LocalPeer:
         self.permutation_seed = b""
         self._directory = directory
         self._run_in_thread = run_in_thread
+        self._read_in_thread = read_in_thread or run_in_thread
         self._lease_secret = lease_secret
         self._store = ShareStore(directory, durable=durable, now=now, reserved_space=reserved_space)
 
@@ -125,10 +127,10 @@ class LocalPeer:
     async def open_share(self, storage_index: bytes, number: int) -> IShareSource:
         with _errors_of(self.name):
             file = await claimed(
-                self._run_in_thread(self._checked, self._store.open, storage_index, number),
-                unclaimed=lambda file: self._run_in_thread(file.close),
+                self._read_in_thread(self._checked, self._store.open, storage_index, number),
+                unclaimed=lambda file: self._read_in_thread(file.close),
             )
-        return LocalShareSource(self.name, number, file, self._run_in_thread)
+        return LocalShareSource(self.name, number, file, self._read_in_thread)
 
     async def report_corruption(self, storage_index: bytes, number: int, reason: str) -> None:
         await self._on_the_disk(self._store.report_corruption, storage_index, number, reason)
@@ -138,7 +140,7 @@ class LocalPeer:
 
     async def _on_the_disk(self, work: Callable[..., T], *args: object) -> T:
         with _errors_of(self.name):
-            return await self._run_in_thread(self._checked, work, *args)
+            return await self._read_in_thread(self._checked, work, *args)
 
     def _start(self) -> None:
         seed = self._read_seed()

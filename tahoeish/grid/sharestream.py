@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.defer import TimeoutError as StalledError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -30,6 +29,8 @@ class ShareStream:
     When the peer fails, or takes longer than `timeout` seconds over something, the share is lost: `lost` is called
     once, and from then on everything here succeeds without doing anything. What that means for the upload is the
     upload's business.
+
+    Callbacks and one timer, where coroutines and a timer each would read better: this is what a node does most often.
     """
 
     def __init__(
@@ -49,24 +50,25 @@ class ShareStream:
         self._clock = clock
         self._timeout = timeout
         self._lost = lost
-        self._queue: deque[tuple[int, Buffer, Deferred[None]]] = deque()
+        self._queue: deque[tuple[int, Buffer, Callable[[], None]]] = deque()
         self._queued = 0
-        self._in_flight = 0
-        self._working: set[Deferred[None]] = set()
+        self._writes = 0
+        # What the peer is busy with, and until when it may be.
+        self._working: dict[Deferred[None], float] = {}
+        self._watch_call: IDelayedCall | None = None
 
     @property
     def number(self) -> int:
         return self.writer.number
 
-    def send(self, offset: int, block: Buffer) -> Deferred[None]:
-        """Fires when the peer has the block, or the share is lost; in either case the block is no longer needed."""
+    def send(self, offset: int, block: Buffer, taken: Callable[[], None]) -> None:
+        """Calls `taken` when the peer has the block, or the share is lost; then the block is no longer needed."""
         if self.problem is not None:
-            return succeed(None)
-        done: Deferred[None] = Deferred()
-        self._queue.append((offset, block, done))
+            taken()
+            return
+        self._queue.append((offset, block, taken))
         self._queued += len(block)
         self._pump()
-        return done
 
     async def finish(
         self, trailer_offset: int, trailer: Sequence[Buffer], header: Buffer, allocated: int | None
@@ -88,6 +90,7 @@ class ShareStream:
     async def commit(self) -> None:
         await self._attempt(self.writer.commit())
         self.committed = self.problem is None
+        self._stop_watching()
 
     async def abort(self) -> None:
         """Leave nothing on the peer, as far as it lets us."""
@@ -95,49 +98,52 @@ class ShareStream:
         for working in list(self._working):
             working.cancel()
         self._forget_queue()
+        self._stop_watching()
         await self._remove()
+
+    # The queue.
 
     def _pump(self) -> None:
         # A second write at the same time is worth a request of its own only when it is a large one.
         while (
             self._queue
             and self.problem is None
-            and (self._in_flight == 0 or (self._in_flight < self.writer.parallel_writes and self._queued >= BATCH))
+            and (self._writes == 0 or (self._writes < self.writer.parallel_writes and self._queued >= BATCH))
         ):
-            self._in_flight += 1
-            Deferred.fromCoroutine(self._send_batch()).addErrback(self._failed)
-
-    async def _send_batch(self) -> None:
-        offset, blocks, waiting = self._next_batch()
-        try:
-            await self._attempt(self.writer.write(offset, blocks))
-        finally:
-            self._in_flight -= 1
+            offset, blocks, waiting = self._next_batch()
+            self._writes += 1
+            self._attempt(self.writer.write(offset, blocks)).addBoth(self._written, waiting)
             del blocks
-            for done in waiting:
-                done.callback(None)
+
+    def _written(self, result: object, waiting: list[Callable[[], None]]) -> None:
+        self._writes -= 1
+        for taken in waiting:
+            taken()
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            log.failure("sending share {number} to {peer}", result, number=self.number, peer=self.peer)
+            self._lose("the node failed to send it; its log says more")
         if self.problem is None:
             self._pump()
         else:
             self._forget_queue()
             # A disk that is full wants its space back now, not at the end of the upload.
-            await self._remove()
+            Deferred.fromCoroutine(self._remove())
 
-    def _failed(self, failure: Failure) -> None:
-        log.failure("sending share {number} to {peer}", failure, number=self.number, peer=self.peer)
-        self._lose("the node failed to send it; its log says more")
-        self._forget_queue()
-
-    def _next_batch(self) -> tuple[int, list[Buffer], list[Deferred[None]]]:
-        first, block, done = self._queue.popleft()
-        blocks, waiting, end = [block], [done], first + len(block)
+    def _next_batch(self) -> tuple[int, list[Buffer], list[Callable[[], None]]]:
+        first, block, taken = self._queue.popleft()
+        blocks, waiting, end = [block], [taken], first + len(block)
         while self._queue and self._queue[0][0] == end and end - first < BATCH:
-            _, block, done = self._queue.popleft()
+            _, block, taken = self._queue.popleft()
             blocks.append(block)
-            waiting.append(done)
+            waiting.append(taken)
             end += len(block)
         self._queued -= end - first
         return first, blocks, waiting
+
+    def _forget_queue(self) -> None:
+        queue, self._queue, self._queued = self._queue, deque(), 0
+        for _, _, taken in queue:
+            taken()
 
     async def _remove(self) -> None:
         try:
@@ -145,38 +151,50 @@ class ShareStream:
         except PeerError as error:
             log.warn("share {number} may be left on its peer: {error}", number=self.number, error=str(error))
 
-    def _forget_queue(self) -> None:
-        queue, self._queue, self._queued = self._queue, deque(), 0
-        for _, _, done in queue:
-            done.callback(None)
+    # What the peer does.
 
-    async def _attempt(self, work: Coroutine[Any, Any, None]) -> None:
+    def _attempt(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """Fires when it is done, or the share is lost by it. Fails only when it is cancelled, or by a fault of ours."""
         if self.problem is not None:
             work.close()
-            return
-        working = Deferred.fromCoroutine(work).addTimeout(self._timeout, self._clock)
-        self._working.add(working)
-        try:
-            await working
-        except PeerError as error:
-            self.peer_full = isinstance(error, PeerFull)
-            self._lose(error.reason)
-        except StalledError:
-            self._lose(f"no answer for {self._timeout:g} seconds")
-        except CancelledError:
-            # By `abort`, which does the rest, or by somebody who cancels us.
-            if self.problem is None:
-                raise
-        finally:
-            self._working.discard(working)
+            done: Deferred[None] = Deferred()
+            done.callback(None)
+            return done
+        working = Deferred.fromCoroutine(work)
+        if not working.called:
+            self._working[working] = self._clock.seconds() + self._timeout
+            if self._watch_call is None:
+                self._watch_call = self._clock.callLater(self._timeout, self._look_at_the_clock)
+        return working.addBoth(self._ended, working)
+
+    def _ended(self, result: object, working: Deferred[None]) -> object:
+        self._working.pop(working, None)
+        if not isinstance(result, Failure):
+            return None
+        if isinstance(result.value, PeerError):
+            self.peer_full = isinstance(result.value, PeerFull)
+            self._lose(result.value.reason)
+            return None
+        # Cancelled by `abort`, which does the rest, or because it took too long; else by somebody who cancels us.
+        return None if self.problem is not None and result.check(CancelledError) else result
+
+    def _look_at_the_clock(self) -> None:
+        self._watch_call = None
+        now = self._clock.seconds()
+        for working, until in list(self._working.items()):
+            if until <= now:
+                self._lose(f"no answer for {self._timeout:g} seconds")
+                working.cancel()
+        if self._working:
+            self._watch_call = self._clock.callLater(min(self._working.values()) - now, self._look_at_the_clock)
+
+    def _stop_watching(self) -> None:
+        if self._watch_call is not None:
+            self._watch_call.cancel()
+            self._watch_call = None
 
     def _lose(self, problem: str) -> None:
         if self.problem is None:
             self.problem = problem
-            log.warn(
-                "share {number} on {peer} is lost: {problem}",
-                number=self.number,
-                peer=self.peer,
-                problem=problem,
-            )
+            log.warn("share {number} on {peer} is lost: {problem}", number=self.number, peer=self.peer, problem=problem)
             self._lost(self)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, succeed
 from twisted.internet.defer import TimeoutError as StalledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -24,21 +25,33 @@ from tahoeish.chk.encoder import Encoder, FinishedFile
 from tahoeish.chk.erasure import ErasureCodec
 from tahoeish.chk.errors import WrongLength
 from tahoeish.chk.hashes import convergence_hasher
-from tahoeish.chk.layout import Segmentation
-from tahoeish.chk.segment import Segment
-from tahoeish.grid.errors import FileTooLarge, GridFull, LengthNeeded, UploadUnhappy
+from tahoeish.chk.layout import MAX_SEGMENTS, Segmentation
+from tahoeish.chk.segment import SealedSegment, Segment
+from tahoeish.grid.errors import (
+    FileTooLarge,
+    GridError,
+    GridFull,
+    LengthNeeded,
+    NothingStored,
+    OtherEncoding,
+    UploadUnhappy,
+)
 from tahoeish.grid.peer import Allocation, IStoragePeer, NeedsLength, PeerError, PeerFull
 from tahoeish.grid.placement import happiness, permuted, place
 from tahoeish.grid.sharestream import ShareStream
 from tahoeish.grid.spool import SpoolRoom
 from tahoeish.streams.budget import ByteBudget, Lease, SegmentAllowance
+from tahoeish.streams.gate import Gate
 from tahoeish.streams.tasks import to_the_end, together
 from tahoeish.streams.threads import ThreadRunner
+
+FEW_SEGMENTS = 256
+"""What a long file would like to be cut into at the most, when there is a crowd and segments are small."""
 
 ROAD_BYTES = 24 * 1024 * 1024
 """What one upload may have between full and acknowledged: enough to keep processors and peers busy."""
 
-FEWEST_ON_THE_ROAD, MOST_ON_THE_ROAD = 2, 16
+FEWEST_ON_THE_ROAD, MOST_ON_THE_ROAD = 2, 48
 """The same in segments."""
 
 
@@ -71,11 +84,24 @@ class Uploaded:
 
 
 @dataclass(frozen=True)
+class IncompleteFile:
+    """A file in the grid that lacks shares. Peers go by their names."""
+
+    cap: ReadCap
+    segment_size: int
+    shares: Mapping[int, Collection[str]]
+    """The peers that hold each share."""
+    useless: Mapping[str, Collection[int]]
+    """Shares that are no good, though their peers hold them."""
+
+
+@dataclass(frozen=True)
 class Uploader:
     """What all uploads of a node share. `peer_timeout` is how long a peer may take over one thing, in seconds."""
 
     peers: Callable[[], Sequence[IStoragePeer]]
     encoding: EncodingChoice
+    gate: Gate
     allowance: SegmentAllowance
     budget: ByteBudget
     run_in_thread: ThreadRunner
@@ -131,14 +157,39 @@ class Uploader:
                 await self.run_in_thread(hasher.update, piece)
             return replace(await self._store(aiter(spool), spool.size, key=hasher.digest()), spooled=True)
 
+    async def complete(self, file: IncompleteFile, content: AsyncIterable[Buffer]) -> Uploaded:
+        """
+        Encode what is the content of a stored file as it was encoded then, and store the shares that it lacks.
+
+        Raises `NothingStored` as soon as no peer takes any of them, `OtherEncoding`, `WrongLength`, and whatever
+        `content` raises. When it raises, or is cancelled, nothing new stays on any peer.
+        """
+        cap = file.cap
+        encoding = EncodingChoice(cap.needed, cap.total, happy=1, max_segment_size=file.segment_size)
+        uploader = replace(self, encoding=encoding)
+        promise = await self.allowance.admit_exactly(file.segment_size)
+        try:
+            encoder = uploader._encoder(cap.key, cap.size, file.segment_size)
+            upload = _Upload(uploader, encoder, encoder.share_size, keep_committed=True, incomplete=file)
+            return await upload.run(aiter(content))
+        finally:
+            promise.release()
+
     async def _store(
         self, pieces: AsyncIterator[Buffer], length: int | None, *, key: bytes | None = None, bound: int | None = None
     ) -> Uploaded:
+        largest = self._largest_segment() if key is None else self.encoding.max_segment_size
+        await self.gate.enter(min(length or largest, largest))
         if key is None:
-            promise = await self.allowance.admit(self._largest_segment())
+            promise = await self.allowance.admit(
+                largest,
+                preferred=(length or 0) // FEW_SEGMENTS,
+                # The format counts a limited number of segments.
+                at_least=-(-(length or 0) // MAX_SEGMENTS),
+            )
         else:
             # The key was made for this size, so that everybody who has the content gets the same one.
-            promise = await self.allowance.admit_exactly(self.encoding.max_segment_size)
+            promise = await self.allowance.admit_exactly(largest)
         try:
             encoder = self._encoder(key or self.random_bytes(KEY_SIZE), length, promise.segment_size)
             allocated = encoder.share_size if bound is None else encoder.share_size_up_to(bound)
@@ -170,15 +221,25 @@ class Uploader:
 class _Upload:
     """One file on its way."""
 
-    def __init__(self, uploader: Uploader, encoder: Encoder, allocated: int | None, *, keep_committed: bool) -> None:
+    def __init__(
+        self,
+        uploader: Uploader,
+        encoder: Encoder,
+        allocated: int | None,
+        *,
+        keep_committed: bool,
+        incomplete: IncompleteFile | None = None,
+    ) -> None:
         self._uploader = uploader
         self._encoding = uploader.encoding
         self._encoder = encoder
         self._allocated = allocated
         # Somebody else may have stored the same content at the same time, and rely on what is there by now.
         self._keep_committed = keep_committed
+        self._incomplete = incomplete
         self._streams: dict[int, ShareStream] = {}
-        self._existing: dict[int, set[str]] = {}
+        shares = incomplete.shares if incomplete is not None else {}
+        self._existing = {number: set(peers) for number, peers in shares.items()}
         self._reasons: dict[str, str] = {}
         self._some_full = False
         self._length_needed = False
@@ -187,8 +248,10 @@ class _Upload:
         self._on_the_road: set[Deferred[None]] = set()
         self._road_clear: Deferred[None] | None = None
         self._places = DeferredSemaphore(self._road_places())
-        self._absorbed: Deferred[None] = Deferred()
-        self._absorbed.callback(None)
+        self._before: Deferred[None] = succeed(None)
+        self._absorbing = Lock()
+        self._sealed: dict[int, SealedSegment] = {}
+        self._absorbed = 0
 
     async def run(self, pieces: AsyncIterator[Buffer]) -> Uploaded:
         try:
@@ -197,6 +260,8 @@ class _Upload:
             self._feeding = Deferred.fromCoroutine(self._feed(pieces))
             await self._feeding
             finished: FinishedFile = await self._uploader.run_in_thread(self._encoder.finish)
+            if self._incomplete is not None and finished.cap != self._incomplete.cap:
+                raise OtherEncoding
             await together(
                 stream.finish(end.trailer_offset, end.trailer, end.header, self._allocated)
                 for number, stream in self._streams.items()
@@ -226,19 +291,33 @@ class _Upload:
         """Ask the peers of the ring for room, and others in place of those that refuse."""
         storage_index = self._encoder.storage_index
         ring = permuted(storage_index, self._uploader.peers(), lambda peer: peer.permutation_seed)
-        held: dict[IStoragePeer, set[int]] = {peer: set() for peer in ring}
+        held = {peer: {number for number, names in self._existing.items() if peer.name in names} for peer in ring}
+        useless = {peer: self._useless(peer) for peer in ring}
         writable = list(ring)
         while True:
-            placement = place(self._encoding.total, ring, held, writable)
-            if not placement.asked:
+            placement = place(self._encoding.total, ring, held, writable, useless)
+            asked = self._needed(placement.asked)
+            if not asked:
                 return
-            answers = await together(self._ask_for_room(peer, numbers) for peer, numbers in placement.asked.items())
-            for (peer, numbers), allocation in zip(placement.asked.items(), answers, strict=True):
-                held[peer] |= allocation.existing | allocation.writers.keys()
-                for number in allocation.existing:
+            answers = await together(self._ask_for_room(peer, numbers) for peer, numbers in asked.items())
+            for (peer, numbers), allocation in zip(asked.items(), answers, strict=True):
+                existing = allocation.existing - useless[peer]
+                held[peer] |= existing | allocation.writers.keys()
+                for number in existing:
                     self._existing.setdefault(number, set()).add(peer.name)
                 if not held[peer].issuperset(numbers):
                     writable.remove(peer)
+
+    def _useless(self, peer: IStoragePeer) -> frozenset[int]:
+        return frozenset(self._incomplete.useless.get(peer.name, ()) if self._incomplete is not None else ())
+
+    def _needed(self, asked: dict[IStoragePeer, list[int]]) -> dict[IStoragePeer, list[int]]:
+        if self._incomplete is None:
+            return asked
+        # Copies of what somebody holds already wouldn't make the file more complete.
+        held = self._holders()
+        missing = {peer: [number for number in numbers if number not in held] for peer, numbers in asked.items()}
+        return {peer: numbers for peer, numbers in missing.items() if numbers}
 
     async def _ask_for_room(self, peer: IStoragePeer, numbers: Collection[int]) -> Allocation:
         asking = Deferred.fromCoroutine(peer.allocate(self._encoder.storage_index, numbers, self._allocated))
@@ -288,24 +367,32 @@ class _Upload:
         except BaseException:
             self._places.release()
             raise
-        before, self._absorbed = self._absorbed, Deferred()
-        travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._absorbed))
+        before, self._before = self._before, Deferred()
+        travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._before))
         self._on_the_road.add(travelling)
         travelling.addBoth(self._arrived, travelling, lease)
 
-    async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], absorbed: Deferred[None]) -> None:
+    async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], on_its_way: Deferred[None]) -> None:
         plaintext_size = segment.size
-        sealed = await self._uploader.run_in_thread(segment.seal)
+        sealed = await self._uploader.run_in_thread(self._seal, segment)
         lease.shrink(lease.size - plaintext_size)
         await before
-        await self._uploader.run_in_thread(self._encoder.absorb, sealed)
-        acknowledged = [
-            stream.send(sealed.share_offset, sealed.blocks[number]) for number, stream in self._streams.items()
-        ]
+        taken = _Countdown(len(self._streams))
+        for number, stream in self._streams.items():
+            stream.send(sealed.share_offset, sealed.blocks[number], taken)
         del sealed
-        absorbed.callback(None)
-        for acknowledgement in acknowledged:
-            await acknowledgement
+        on_its_way.callback(None)
+        await taken.by_all
+
+    def _seal(self, segment: Segment) -> SealedSegment:
+        """In a thread. Segments may be sealed in any order, but are absorbed in their own, by whoever can."""
+        sealed = segment.seal()
+        with self._absorbing:
+            self._sealed[sealed.number] = sealed
+            while (following := self._sealed.pop(self._absorbed, None)) is not None:
+                self._encoder.absorb(following)
+                self._absorbed += 1
+        return sealed
 
     def _arrived(self, result: object, travelling: Deferred[None], lease: Lease) -> None:
         self._on_the_road.discard(travelling)
@@ -325,7 +412,7 @@ class _Upload:
         self._some_full |= stream.peer_full
         try:
             self._check_happiness()
-        except UploadUnhappy as error:
+        except GridError as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
@@ -346,6 +433,10 @@ class _Upload:
         return holders
 
     def _check_happiness(self) -> None:
+        if self._incomplete is not None:
+            if all(stream.problem is not None for stream in self._streams.values()):
+                raise NothingStored(self._reasons)
+            return
         holders = self._holders()
         happy = happiness(holders)
         if happy < self._encoding.happy or len(holders) < self._encoding.needed:
@@ -363,6 +454,21 @@ class _Upload:
         segment = self._encoder.segment_size
         cost = segment + segment * self._encoding.total // self._encoding.needed
         return max(FEWEST_ON_THE_ROAD, min(ROAD_BYTES // cost, MOST_ON_THE_ROAD))
+
+
+class _Countdown:
+    """To be called so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.by_all: Deferred[None] = Deferred()
+        self._left = times
+        if times == 0:
+            self.by_all.callback(None)
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0 and not self.by_all.called:
+            self.by_all.callback(None)
 
 
 async def _peek(source: AsyncIterable[Buffer], length: int | None) -> tuple[AsyncIterator[Buffer], LiteralCap | None]:

@@ -67,11 +67,11 @@ class OpenNodeDirectory(NodeDirectory):
     def __init__(self, path: Path, random_bytes: Callable[[int], bytes]) -> None:
         """`random_bytes` makes the secrets of a first start. Raises `NodeDirectoryError`."""
         super().__init__(path)
-        with _told(f"cannot make the node directory {path}"):
+        with told(f"cannot make the node directory {path}"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = self._locked()
         try:
-            with _told(f"cannot set up the node directory {path}"):
+            with told(f"cannot set up the node directory {path}"):
                 self._complete(random_bytes)
             self.convergence_secret = self._secret("convergence")
             self.lease_secret = self._secret("secret")
@@ -81,7 +81,7 @@ class OpenNodeDirectory(NodeDirectory):
 
     def write_url(self, url: str) -> None:
         """Leave word for clients on this machine where the node listens. `close` takes it away again."""
-        with _told(f"cannot write {self.url_path}"):
+        with told(f"cannot write {self.url_path}"):
             write_durably(self.url_path, f"{url}\n".encode(), 0o600)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class OpenNodeDirectory(NodeDirectory):
         self.close()
 
     def _locked(self) -> int:
-        with _told(f"cannot lock {self.lock_path}"):
+        with told(f"cannot lock {self.lock_path}"):
             lock = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,7 +130,7 @@ class OpenNodeDirectory(NodeDirectory):
 
     def _secret(self, name: str) -> bytes:
         path = self.private_path / name
-        with _told(f"cannot read {path}"):
+        with told(f"cannot read {path}"):
             text = path.read_text(encoding="ascii", errors="replace").strip()
         try:
             secret = base32.decode(text)
@@ -164,7 +164,7 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def told(what: str) -> Iterator[None]:
     """Turn the system's error into one for the operator."""
     try:
         yield

@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 
 from tahoeish.node.config import Config
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
-from tahoeish.node.service import CannotListen, Node
+from tahoeish.node.listening import CannotListen
+from tahoeish.node.service import Node
 
 
 def run_node(arguments: argparse.Namespace) -> int:
@@ -90,11 +91,16 @@ def _announcement(node: Node, first_start: bool) -> str:
     config = node.config
     encoding = f"any {config.encoding.needed} of {config.encoding.total} shares rebuild a file"
     lines = [
-        f"tahoeish is ready at {node.urls[0]}",
+        f"tahoeish is ready at {node.urls[0]}" if node.urls else "tahoeish is ready",
         f"  data    {node.path}" + (" (new)" if first_start else ""),
-        f"  peers   {len(config.grid.peers)}, {encoding}",
-        f"  try     curl -T FILE {node.urls[0]}/uri",
     ]
+    if node.urls:
+        lines += [
+            f"  peers   {len(config.grid.peers)}, {encoding}",
+            f"  try     curl -T FILE {node.urls[0]}/uri",
+        ]
+    if node.nurl is not None:
+        lines.append(f"  storage {node.nurl}")
     lines += [f"  missing {name}: {problem}" for name, problem in node.missing_peers.items()]
     return "\n".join([*lines, "Ctrl-C stops it."])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as GraceOver
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,9 +27,14 @@ from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import EncodingChoice, Uploader
 from tahoeish.node.config import Config
 from tahoeish.node.directory import NodeDirectoryError, OpenNodeDirectory
+from tahoeish.node.listening import CannotListen, listen
 from tahoeish.node.peers import LocalPeers
+from tahoeish.node.storage_service import StorageService
+from tahoeish.storage.nurl import Nurl
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
+from tahoeish.streams.gate import Gate
 from tahoeish.streams.request import BodyLimits, StreamingSite
+from tahoeish.streams.tasks import together
 from tahoeish.streams.threads import WorkerPool
 
 log = Logger()
@@ -57,9 +62,17 @@ class Node(Service):
         threads = config.threads
         self._sealers = WorkerPool(reactor, threads.seal or os.cpu_count() or 1, "seal")
         self._disks = WorkerPool(reactor, threads.disk, "disk")
+        # Of their own, so that somebody who wants a small file doesn't stand behind all that is being written.
+        self._readers = WorkerPool(reactor, threads.disk, "read")
         self._starting: Deferred[None] | None = None
         self._peers: LocalPeers | None = None
-        self._site: StreamingSite | None = None
+        self._storage: StorageService | None = None
+        self._sites: list[StreamingSite] = []
+
+    @property
+    def nurl(self) -> Nurl | None:
+        """Where other nodes find the shares, if this is a storage node."""
+        return self._storage.nurl if self._storage else None
 
     # As a service of twistd's.
 
@@ -103,46 +116,68 @@ class Node(Service):
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
-        if self._site is not None:
-            await self._drain(self._site)
+        if self._storage is not None:
+            await self._storage.stop_listening()
+        await together([self._drain(site) for site in self._sites])
         if self._peers is not None:
             await self._peers.stop()
+            self._peers = None
+        if self._storage is not None:
+            await self._storage.stop()
+            self._storage = None
+        if self._directory is not None:
             self._sealers.stop()
             self._disks.stop()
-            self._peers = None
-        if self._directory is not None:
+            self._readers.stop()
             self._directory.close()
             self._directory = None
 
     def hurry(self) -> None:
         """Somebody has asked twice: no more grace."""
-        if self._site is not None:
-            for request in list(self._site.transfers):
+        for site in self._sites:
+            for request in list(site.transfers):
                 request.stop()
 
     # Inside.
 
     async def _start(self) -> None:
-        _allow_many_files()
+        _tune_process()
         self._directory = OpenNodeDirectory(self.path, self._random_bytes)
-        self._sealers.start()
-        self._disks.start()
-        self._peers = self._local_peers(self._directory)
-        self._site = self._make_site(self._peers, self._directory)
         # First of all, and without waiting for anything, so that a taken address is told at once. Whoever connects
-        # now is served when the peers are there.
-        for endpoint in self.config.gateway.listen:
-            await self._listen(endpoint, self._site)
-        for port in self._ports:
-            port.pauseProducing()
-        self.missing_peers = await self._peers.start()
+        # now is served when the peers and shares are there.
+        if self.config.storage.enabled:
+            self._storage = self._storage_service(self._directory)
+            self._sites.append(self._storage.site)
+            await self._storage.listen()
+        if self.config.gateway.enabled:
+            self._peers = self._local_peers(self._directory)
+            site = self._make_site(self._peers, self._directory)
+            self._sites.append(site)
+            for endpoint in self.config.gateway.listen:
+                self._ports.append(await listen(self._reactor, endpoint, site))
+        if self._storage is not None:
+            await self._storage.start()
+        if self._peers is not None:
+            await self._start_gateway(self._peers, self._directory)
+
+    async def _start_gateway(self, peers: LocalPeers, directory: OpenNodeDirectory) -> None:
+        self.missing_peers = await peers.start()
         for name, problem in self.missing_peers.items():
             log.error("{name} is missing: {problem}", name=name, problem=problem)
         for port in self._ports:
             port.resumeProducing()
         self.urls = [_url(port) for port in self._ports]
-        self._directory.write_url(self.urls[0])
+        directory.write_url(self.urls[0])
         log.info("listening at {urls}", urls=", ".join(self.urls))
+
+    def _storage_service(self, directory: OpenNodeDirectory) -> StorageService:
+        return StorageService(
+            self.config,
+            directory.private_path,
+            reactor=self._reactor,
+            run_in_thread=self._disks,
+            random_bytes=self._random_bytes,
+        )
 
     async def _drain(self, site: StreamingSite) -> None:
         if site.transfers:
@@ -162,6 +197,7 @@ class Node(Service):
                     peer.name,
                     peer.directory,
                     run_in_thread=self._disks,
+                    read_in_thread=self._readers,
                     lease_secret=directory.lease_secret,
                     now=time.time,
                     durable=self.config.durability.sync,
@@ -181,11 +217,13 @@ class Node(Service):
     def _make_site(self, peers: LocalPeers, directory: OpenNodeDirectory) -> StreamingSite:
         config, reactor = self.config, self._reactor
         codec = best_codec()
+        work, reading = ByteBudget(config.memory.work), ByteBudget(config.memory.downloads)
         uploader = Uploader(
             peers=peers.current,
             encoding=_encoding_choice(config),
+            gate=Gate(work, reactor),
             allowance=SegmentAllowance(config.memory.uploads),
-            budget=ByteBudget(config.memory.work),
+            budget=work,
             run_in_thread=self._sealers,
             codec=codec,
             clock=reactor,
@@ -195,7 +233,8 @@ class Node(Service):
         )
         downloader = Downloader(
             peers=peers.current,
-            budget=ByteBudget(config.memory.downloads),
+            gate=Gate(reading, reactor),
+            budget=reading,
             run_in_thread=self._sealers,
             codec=codec,
             clock=reactor,
@@ -218,16 +257,6 @@ class Node(Service):
         )
         return StreamingSite(root, reactor=reactor, limits=limits, failed=answer_failure, headers=HEADERS)
 
-    async def _listen(self, endpoint: str, site: StreamingSite) -> None:
-        try:
-            self._ports.append(await serverFromString(self._reactor, endpoint).listen(site))
-        except Exception as error:
-            raise CannotListen(f"can't listen at {endpoint}: {error}") from error
-
-
-class CannotListen(Exception):
-    """An address can't be listened at: another program does, or it isn't ours."""
-
 
 def _encoding_choice(config: Config) -> EncodingChoice:
     encoding = config.encoding
@@ -248,7 +277,10 @@ def _url(port: IListeningPort) -> str:
     return f"http://[{host}]:{address.port}" if ":" in host else f"http://{host}:{address.port}"
 
 
-def _allow_many_files() -> None:
+def _tune_process() -> None:
+    # Threads that do little between letting go of the interpreter and wanting it back would otherwise wait for it
+    # five milliseconds each time, and with them the reactor.
+    sys.setswitchinterval(0.0005)
     # Each upload has a socket and a file per share open; the usual soft limit of 1024 is soon reached.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

@@ -5,6 +5,8 @@ A finished share lies at `shares/<xx>/<storage index>/<number>`, where `xx` is h
 share that is still being written lies in the same way below `shares/incoming`, where nobody looks for shares.
 Finishing a share means moving it.
 
+The shares are those of immutable files. Those of mutable ones lie among them; here they only get their leases.
+
 All of this blocks. It may be called from many threads, though one `IncomingShare` only from one at a time.
 """
 
@@ -12,10 +14,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from io import FileIO
@@ -39,11 +40,28 @@ from tahoeish.storage.errors import (
     StoreError,
     StoreFull,
     StoreInUse,
+    WrongKind,
     errors_about,
 )
-from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, add_or_renew, expiry_from
+from tahoeish.storage.kinds import add_or_renew_lease, is_mutable, is_mutable_at
+from tahoeish.storage.layout import (
+    held,
+    make_folder,
+    move_into_place,
+    numbers_in,
+    open_existing,
+    remove_empty_folders,
+    remove_share,
+    share_folder,
+    sync_folders,
+)
+from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, expiry_from
 
-_SHARE_NAME = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+ROOM_AHEAD = 4 * 1024 * 1024
+"""What a share of unknown length is promised at a time."""
+
+MAX_ADVISORIES = 1000
+"""Notes about corruption that a store keeps; whoever can read shares can write these, so there must be an end."""
 
 
 class ShareStore:
@@ -64,7 +82,6 @@ class ShareStore:
         self._lock = Lock()
         self._unfinished: dict[Path, IncomingShare] = {}
         self._ownership: FileIO | None = None
-        self._lease_lock = Lock()
 
     def start(self) -> None:
         """Take possession of the directory, and clear away what a crash left. Raises `StoreInUse`."""
@@ -88,13 +105,8 @@ class ShareStore:
             self._ownership = None
 
     def share_numbers(self, storage_index: bytes) -> set[int]:
-        folder = _folder(self._finished, storage_index)
-        with errors_about(folder):
-            try:
-                names = os.listdir(folder)
-            except FileNotFoundError:
-                return set()
-        return {int(name) for name in names if _SHARE_NAME.fullmatch(name)}
+        folder = share_folder(self._finished, storage_index)
+        return {number for number in numbers_in(folder) if not is_mutable_at(folder / str(number))}
 
     def create(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
         """
@@ -102,8 +114,8 @@ class ShareStore:
 
         Raises `ShareExists`, `ShareInProgress`, `StoreFull`.
         """
-        path = _folder(self._incoming, storage_index) / str(number)
-        final_path = _folder(self._finished, storage_index) / str(number)
+        path = share_folder(self._incoming, storage_index) / str(number)
+        final_path = share_folder(self._finished, storage_index) / str(number)
         with self._lock, errors_about(path):
             self._expect_ownership()
             if final_path.exists():
@@ -111,28 +123,36 @@ class ShareStore:
             if path in self._unfinished:
                 raise ShareInProgress(f"{path}: this share is being written by somebody else just now")
             self._expect_room(path, DATA_OFFSET + (size or 0) + LEASE_SIZE)
-            _make_folder(path.parent)
+            make_folder(path.parent)
             share = IncomingShare(self, path, final_path, size, lease)
             self._unfinished[path] = share
             return share
 
     def open(self, storage_index: bytes, number: int) -> ShareFile:
         """Raises `NoSuchShare`, `BadShareFile`."""
-        path = _folder(self._finished, storage_index) / str(number)
-        return ShareFile(path, _open_existing(path, "rb"))
+        path = share_folder(self._finished, storage_index) / str(number)
+        with ExitStack() as undo:
+            file = undo.enter_context(open_existing(path, "rb"))
+            with errors_about(path):
+                if is_mutable(file.fileno()):
+                    raise WrongKind(f"{path}: holds a share of a mutable file")
+                length = read_header(file.fileno(), path).data_length
+            undo.pop_all()
+        return ShareFile(path, file, DATA_OFFSET, length)
 
     def remove(self, storage_index: bytes, number: int) -> None:
-        self._remove(_folder(self._finished, storage_index) / str(number))
+        self._remove(share_folder(self._finished, storage_index) / str(number))
 
     def add_lease(self, storage_index: bytes, lease: LeaseSecrets) -> set[int]:
-        """Add the lease to all shares of `storage_index`, or renew it there. Gives their numbers."""
+        """Add the lease to all shares of `storage_index`, of either kind, or renew it there. Gives their numbers."""
+        folder = share_folder(self._finished, storage_index)
         leased = set()
-        for number in self.share_numbers(storage_index):
-            path = _folder(self._finished, storage_index) / str(number)
+        for number in numbers_in(folder):
+            path = folder / str(number)
             # Removed since it was listed: then there is nothing to lease.
-            with suppress(NoSuchShare), _open_existing(path, "r+b") as file:
-                with self._lease_lock, errors_about(path):
-                    add_or_renew(file.fileno(), path, lease, now=self.now(), durable=self.durable)
+            with suppress(NoSuchShare), held(path) as file:
+                with errors_about(path):
+                    add_or_renew_lease(file.fileno(), path, lease, now=self.now(), durable=self.durable)
                 leased.add(number)
         return leased
 
@@ -142,14 +162,20 @@ class ShareStore:
             return self._available_space()
 
     def report_corruption(self, storage_index: bytes, number: int, reason: str) -> None:
-        """Leave a note for the operator below `corruption-advisories`. Raises `NoSuchShare`."""
-        if number not in self.share_numbers(storage_index):
-            raise NoSuchShare(f"{_folder(self._finished, storage_index) / str(number)}: there is no such share")
+        """
+        Leave a note for the operator below `corruption-advisories`. Raises `NoSuchShare`, or `StoreFull` when the
+        operator hasn't looked for very long.
+        """
+        folder = share_folder(self._finished, storage_index)
+        if number not in numbers_in(folder):
+            raise NoSuchShare(f"{folder / str(number)}: there is no such share")
         name = base32.encode(storage_index)
         when = datetime.fromtimestamp(self.now(), UTC)
         note = self.directory / "corruption-advisories" / f"{when:%Y-%m-%dT%H%M%SZ}--{name}-{number}"
         with errors_about(note):
             note.parent.mkdir(exist_ok=True)
+            if len(os.listdir(note.parent)) >= MAX_ADVISORIES:
+                raise StoreFull(f"{note.parent}: holds {MAX_ADVISORIES} notes already; look at them and delete them")
             with note.open("a", encoding="utf-8") as file:
                 file.write(f"storage index: {name}\nshare number: {number}\ntime: {when:%c} UTC\n\n{reason}\n")
 
@@ -177,37 +203,25 @@ class ShareStore:
             self._expect_ownership()
             if final_path.exists():
                 raise ShareExists(f"{final_path}: this share is there already")
-            _make_folder(final_path.parent)
-            path.rename(final_path)
+            move_into_place(path, final_path)
             del self._unfinished[path]
-            _remove_empty_folders(path)
+            remove_empty_folders(path)
 
     def _forget(self, share: IncomingShare) -> None:
         with self._lock:
             if self._unfinished.pop(share.path, None):
-                _remove_empty_folders(share.path)
+                remove_empty_folders(share.path)
 
     def _remove(self, path: Path) -> None:
         with errors_about(path):
             try:
-                path.unlink()
+                remove_share(path, durable=self.durable)
             except FileNotFoundError:
                 raise NoSuchShare(f"{path}: there is no such share") from None
-            with self._lock:
-                _remove_empty_folders(path)
-            for folder in path.parents[:3]:
-                with suppress(FileNotFoundError):
-                    self._sync_folders(folder)
 
     def _sync_folders(self, *folders: Path) -> None:
-        if not self.durable:
-            return
-        for folder in folders:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        if self.durable:
+            sync_folders(*folders)
 
 
 class _Stage(Enum):
@@ -235,13 +249,14 @@ class IncomingShare:
         self._stage = _Stage.WRITING
         self._length = 0
         self._written = 0
-        self._file = path.open("xb", buffering=0)
+        self._room = 0
+        self._file = path.open("x+b", buffering=0)
 
     @property
     def still_to_write(self) -> int:
         """Bytes of the disk that are promised to this share."""
         if self.size is None:
-            return 0
+            return self._room
         return max(0, DATA_OFFSET + self.size + LEASE_SIZE - self._written)
 
     def write(self, offset: int, buffers: Sequence[Buffer]) -> int:
@@ -251,12 +266,36 @@ class IncomingShare:
         if self.size is not None and end > self.size:
             raise ValueError(f"{self.path}: bytes {offset} to {end} lie outside of a share of {self.size} bytes")
         with self._working():
-            if self.size is None and count > (available := self._store.available_space()):
-                raise StoreFull(f"{self.path}: no room for the next {count} bytes; {available} bytes are left")
+            if self.size is None:
+                self._take_room(count)
             write_all(self._file.fileno(), DATA_OFFSET + offset, buffers)
         self._length = max(self._length, end)
         self._written += count
         return count
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What has been written there; zeros, or nothing, where nothing has been."""
+        with self._working():
+            return os.pread(self._file.fileno(), length, DATA_OFFSET + offset)
+
+    def shorten(self, size: int) -> None:
+        """Make it a share of `size` bytes, and drop what has been written beyond."""
+        if self.size is not None and size > self.size:
+            raise ValueError(f"{self.path}: {size} bytes are more than the {self.size} that were asked for")
+        with self._working():
+            if self._length > size:
+                self._file.truncate(DATA_OFFSET + size)
+        self._length = min(self._length, size)
+        self.size = size
+
+    def _take_room(self, count: int) -> None:
+        # A piece ahead, because asking the disk for every write of every share would cost more than the writes.
+        if count > self._room:
+            available = self._store.available_space() + self._room
+            if count > available:
+                raise StoreFull(f"{self.path}: no room for the next {count} bytes; {available} bytes are left")
+            self._room = min(max(count, ROOM_AHEAD), available)
+        self._room -= count
 
     def sync(self) -> None:
         """Bring to the disk what has been written, so that little is left for `prepare`."""
@@ -322,53 +361,26 @@ class IncomingShare:
 
 
 class ShareFile:
-    """A finished share, open for reading, by several threads if need be."""
+    """A finished share of either kind, open for reading, by several threads if need be. It doesn't change any more."""
 
-    def __init__(self, path: Path, file: FileIO) -> None:
+    def __init__(self, path: Path, file: FileIO, data_offset: int, length: int) -> None:
         self.path = path
+        self.length = length
         self._file = file
-        try:
-            with errors_about(path):
-                self.length = read_header(file.fileno(), path).data_length
-        except StoreError:
-            file.close()
-            raise
+        self._data_offset = data_offset
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from `offset` on, fewer than `length` where the share ends before."""
-        wanted = max(0, min(length, self.length - offset))
+        wanted = min(length, self.length - offset)
+        if wanted <= 0:
+            # The offset may be larger than what the system takes for one.
+            return b""
         with errors_about(self.path):
-            return os.pread(self._file.fileno(), wanted, DATA_OFFSET + offset)
+            return os.pread(self._file.fileno(), wanted, self._data_offset + offset)
 
     def close(self) -> None:
         with errors_about(self.path):
             self._file.close()
-
-
-def _folder(root: Path, storage_index: bytes) -> Path:
-    name = base32.encode(storage_index)
-    return root / name[:2] / name
-
-
-def _make_folder(folder: Path) -> None:
-    """Two levels and no more: without what `ShareStore.start` made above them, the disk isn't there."""
-    folder.parent.mkdir(exist_ok=True)
-    folder.mkdir(exist_ok=True)
-
-
-def _remove_empty_folders(path: Path) -> None:
-    """The two that `_make_folder` made for the share at `path`, unless there is another share in them."""
-    with suppress(OSError):
-        for folder in path.parents[:2]:
-            folder.rmdir()
-
-
-def _open_existing(path: Path, mode: str) -> FileIO:
-    with errors_about(path):
-        try:
-            return FileIO(path, mode)
-        except FileNotFoundError:
-            raise NoSuchShare(f"{path}: there is no such share") from None
 
 
 def _take_ownership(lock_file: Path) -> FileIO:

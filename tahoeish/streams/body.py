@@ -16,10 +16,10 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-HIGH_WATER = 64 * 1024
+HIGH_WATER = 32 * 1024
 """
 Bytes that may wait unread before the flow is paused. What one `recv` brings after that (64 KiB at the most) is kept,
-too, so this is half of what a body can hold.
+too, so a body holds less than 100 KiB.
 """
 
 
@@ -164,9 +164,10 @@ class BodyStream:
         """
         self._limit = size
         if max(self.length or 0, self.received) > size:
-            self.fail(self._too_long(size))
-            assert self._error is not None
-            raise self._error
+            error = self._too_long(size)
+            # A body that has come in whole with its head has ended already, and can't fail any more.
+            self.fail(error)
+            raise self._error or error
 
     def read(self) -> Deferred[bytes | bytearray]:
         """

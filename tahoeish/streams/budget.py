@@ -15,6 +15,7 @@ up, so a queue in order of arrival is fair and can't get stuck.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 
 from twisted.internet.defer import Deferred
@@ -108,15 +109,23 @@ class ByteBudget:
 class Promise:
     """Room for one segment of `segment_size` bytes, kept for one upload until `release`."""
 
-    def __init__(self, allowance: SegmentAllowance, segment_size: int) -> None:
+    def __init__(self, allowance: SegmentAllowance, segment_size: int, extra: int) -> None:
         self._allowance = allowance
+        self._extra = extra
         self.segment_size = segment_size
         self._held = True
 
     def release(self) -> None:
         if self._held:
             self._held = False
-            self._allowance._give_back(self.segment_size)
+            self._allowance._give_back(self.segment_size, self._extra)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    largest: int
+    preferred: int
+    at_least: int
 
 
 class SegmentAllowance:
@@ -127,16 +136,19 @@ class SegmentAllowance:
         self.promised = 0
         self.admitted = 0
         self._smallest = smallest
-        self._waiting: deque[tuple[Deferred[Promise], int, int]] = deque()
+        self._extra = 0
+        self._waiting: deque[tuple[Deferred[Promise], _Wish]] = deque()
 
-    def admit(self, largest: int, at_least: int = 0) -> Deferred[Promise]:
+    def admit(self, largest: int, *, preferred: int = 0, at_least: int = 0) -> Deferred[Promise]:
         """
         Fires when there is room for one more upload, with a promise of a segment of up to `largest` bytes.
 
-        `at_least` is for those that can't do with as little as others, as a very long file can't.
+        A long file pays for small segments longest, so it may say which size it would prefer in a crowd; an eighth of
+        everything is there to grant such wishes. `at_least` is for those that can't do with less.
         """
         waiter: Deferred[Promise] = Deferred(self._leave)
-        self._waiting.append((waiter, largest, max(at_least, self._smallest)))
+        wish = _Wish(largest, min(preferred, largest), max(at_least, self._smallest))
+        self._waiting.append((waiter, wish))
         self._serve()
         return waiter
 
@@ -146,25 +158,30 @@ class SegmentAllowance:
 
     def _serve(self) -> None:
         while self._waiting:
-            waiter, largest, at_least = self._waiting[0]
-            size = self._size_for(largest, at_least)
+            waiter, wish = self._waiting[0]
+            size, extra = self._size_for(wish)
             if self.promised + size > self.capacity and self.admitted > 0:
                 return
             self._waiting.popleft()
             self.promised += size
+            self._extra += extra
             self.admitted += 1
-            waiter.callback(Promise(self, size))
+            waiter.callback(Promise(self, size, extra))
 
-    def _size_for(self, largest: int, at_least: int) -> int:
+    def _size_for(self, wish: _Wish) -> tuple[int, int]:
         # A quarter of it all, divided among everybody here, so that those who come later find something, too.
         fair = self.capacity // (4 * (self.admitted + 1))
-        size = largest
-        while size > fair and size // 2 >= at_least:
+        size = wish.largest
+        while size > fair and size // 2 >= wish.at_least:
             size //= 2
-        return size
+        extra = wish.preferred - size
+        if extra > 0 and self._extra + extra <= self.capacity // 8:
+            return wish.preferred, extra
+        return size, 0
 
-    def _give_back(self, size: int) -> None:
+    def _give_back(self, size: int, extra: int) -> None:
         self.promised -= size
+        self._extra -= extra
         self.admitted -= 1
         self._serve()
 

@@ -36,7 +36,7 @@ from tahoeish.streams.http1 import Http1Channel, Http1Flow
 log = Logger()
 
 _PLACE = re.compile(rb"[a-z]{0,20}")
-"""What the first part of an address looks like where it names a place of the site, and nothing that somebody made up."""
+"""What the first part of an address looks like where it names a place of the site; nothing made up."""
 
 
 class BadHead(Exception):

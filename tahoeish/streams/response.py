@@ -16,7 +16,7 @@ from tahoeish.streams.body import ClientGone
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest
 
-PIECE = 128 * 1024
+PIECE = 64 * 1024
 """What is handed to the transport at a time: enough to be quick, little enough to wait in it for a slow client."""
 
 

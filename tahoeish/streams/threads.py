@@ -7,17 +7,20 @@ out `direct`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, execute
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 T = TypeVar("T")
+
+_Job: TypeAlias = tuple[Deferred[Any], Callable[..., Any], tuple[object, ...]]
 
 _log = Logger()
 
@@ -73,26 +76,96 @@ class Turns:
 
     def __init__(self, run_in_thread: ThreadRunner) -> None:
         self._run_in_thread = run_in_thread
-        self._turn = DeferredLock()
+        self._waiting: deque[_Job] = deque()
+        self._busy = False
 
     def __call__(self, work: Callable[..., T], /, *args: object) -> Deferred[T]:
-        running: Deferred[T] = self._turn.run(self._run_in_thread, work, *args)
-        return claimed(running, lambda result: None)
+        claim: Deferred[T] = Deferred()
+        self._waiting.append((claim, work, args))
+        if not self._busy:
+            self._begin_next()
+        return claim
+
+    def _begin_next(self) -> None:
+        if not self._waiting:
+            self._busy = False
+            return
+        self._busy = True
+        claim, work, args = self._waiting.popleft()
+        self._run_in_thread(work, *args).addBoth(self._ended, claim)
+
+    def _ended(self, result: Any, claim: Deferred[Any]) -> None:
+        # The next one first: whoever gets this result may take long over it.
+        self._begin_next()
+        if not claim.called:
+            claim.callback(result)
+        elif isinstance(result, Failure):
+            _log.info("work that nobody waits for any more failed: {reason}", reason=result.value)
 
 
 class WorkerPool:
-    """A runner with at most so many threads of its own. They begin with the first work after `start`."""
+    """
+    A runner with at most so many threads of its own, which begin when they are needed first.
+
+    Results come back together, all that are there at one turn of the reactor: under load, waking it is what costs most.
+    Twisted's own pool wakes it for each, and does more in between, for things that nobody here asks of it.
+    """
 
     def __init__(self, reactor: IReactorFromThreads, threads: int, name: str) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(minthreads=0, maxthreads=threads, name=name)
-
-    def start(self) -> None:
-        self._pool.start()
+        self._most = threads
+        self._name = name
+        self._threads: list[Thread] = []
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._unfinished = 0
+        self._done: deque[tuple[Deferred[Any], object]] = deque()
+        self._woken = False
 
     def stop(self) -> None:
-        """Wait, blocking, until all that was given to the pool has been done. The pool takes no more then."""
-        self._pool.stop()
+        """Wait, blocking, until all that was given to the pool has been done. Results that nobody took are lost."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
 
     def __call__(self, work: Callable[..., T], /, *args: object) -> Deferred[T]:
-        return deferToThreadPool(self._reactor, self._pool, work, *args)
+        result: Deferred[T] = Deferred()
+        self._unfinished += 1
+        if len(self._threads) < min(self._unfinished, self._most):
+            self._begin_thread()
+        self._jobs.put((result, work, args))
+        return result
+
+    def _begin_thread(self) -> None:
+        thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads)}")
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            result, work, args = job
+            outcome: object
+            try:
+                outcome = work(*args)
+            except BaseException:
+                outcome = Failure()
+            self._done.append((result, outcome))
+            # What the work was about must not live on until the next job comes.
+            del job, result, work, args, outcome
+            if not self._woken:
+                self._woken = True
+                self._reactor.callFromThread(self._deliver)
+
+    def _deliver(self) -> None:
+        # Before the first result is taken: what comes from now on needs another waking.
+        self._woken = False
+        # Only what is there now: those who get a result give out more work, and the reactor has sockets to see to.
+        for _ in range(len(self._done)):
+            result, outcome = self._done.popleft()
+            self._unfinished -= 1
+            # It may have been cancelled, which Deferred itself sees to.
+            if isinstance(outcome, Failure):
+                result.errback(outcome)
+            else:
+                result.callback(outcome)

@@ -12,13 +12,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from tahoeish.chk import base32
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import ReadCap
 from tahoeish.chk.erasure import ZfecCodec
+from tahoeish.grid.check import Checker
 from tahoeish.grid.download import Downloader
+from tahoeish.grid.repair import Repairer
 from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import EncodingChoice, Uploaded, Uploader
+from tahoeish.storage.container import DATA_OFFSET
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
+from tahoeish.streams.gate import Gate
 from tahoeish.streams.threads import direct
 from tests.grid.faults import FaultyPeer, files_in, folder_peer
 
@@ -45,6 +50,7 @@ class FolderGrid:
         self.uploader = Uploader(
             peers=lambda: self.peers,
             encoding=EncodingChoice(needed, total, happy, segment),
+            gate=Gate(self.work, self.clock),
             allowance=self.allowance,
             budget=self.work,
             run_in_thread=direct,
@@ -56,12 +62,21 @@ class FolderGrid:
         )
         self.downloader = Downloader(
             peers=lambda: self.peers,
+            gate=Gate(self.reading, self.clock),
             budget=self.reading,
             run_in_thread=direct,
             codec=ZfecCodec(),
             clock=self.clock,
             stall_timeout=STALL_SECONDS,
         )
+        self.checker = Checker(
+            peers=lambda: self.peers,
+            budget=self.reading,
+            run_in_thread=direct,
+            clock=self.clock,
+            stall_timeout=STALL_SECONDS,
+        )
+        self.repairer = Repairer(self.checker, self.downloader, self.uploader)
 
     def __enter__(self) -> FolderGrid:
         return self
@@ -98,6 +113,22 @@ class FolderGrid:
         """The peer that has this share."""
         (peer,) = [peer for peer in self.peers if number in succeeded(peer.peer.share_numbers(uploaded.storage_index))]
         return peer
+
+    def share_file(self, number: int, cap: ReadCap) -> Path:
+        """Where the only copy of this share lies."""
+        index = base32.encode(cap.storage_index)
+        (path,) = [
+            path for folder in self.folders if (path := folder / "shares" / index[:2] / index / str(number)).exists()
+        ]
+        return path
+
+    def damage(self, number: int, cap: ReadCap, offset: int) -> None:
+        """Flip a bit of a share."""
+        with self.share_file(number, cap).open("r+b") as file:
+            file.seek(DATA_OFFSET + offset)
+            (byte,) = file.read(1)
+            file.seek(DATA_OFFSET + offset)
+            file.write(bytes([byte ^ 1]))
 
 
 async def pieces(data: bytes, size: int = 1000) -> AsyncIterator[Buffer]:

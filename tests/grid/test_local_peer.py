@@ -86,7 +86,6 @@ class TestLocalPeerInThreads(PeerContract):
     @pytest_twisted.async_yield_fixture
     async def peer(self, tmp_path: Path) -> AsyncIterator[IStoragePeer]:
         pool = WorkerPool(IReactorFromThreads(reactor), 4, "test")
-        pool.start()
         peer = local_peer(initialised(tmp_path / "peer"), pool)
         await peer.start()
         yield peer

@@ -32,7 +32,6 @@ def outcome(waiting: Deferred[T]) -> list[object]:
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     pool = WorkerPool(IReactorFromThreads(reactor), 2, "test")
-    pool.start()
     yield pool
     pool.stop()
 
@@ -59,7 +58,6 @@ async def test_pool_works_on_several_things_at_once(pool: WorkerPool) -> None:
 @pytest_twisted.ensureDeferred
 async def test_stopping_a_pool_waits_for_the_work_that_it_was_given() -> None:
     pool = WorkerPool(IReactorFromThreads(reactor), 1, "test")
-    pool.start()
     done: list[int] = []
     answers = [pool(done.append, number) for number in range(10)]
 

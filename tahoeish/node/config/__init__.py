@@ -5,7 +5,7 @@ Its nouns: a `Kind` reads and writes one sort of value (a size, a duration); a k
 sentence of documentation, declared once in `model`; a `Problem` is what a person has to mend, and where.
 """
 
-from .model import Config, Durability, Encoding, Gateway, Grid, Log, Memory, Peer, Threads
+from .model import Config, Durability, Encoding, Gateway, Grid, Log, Memory, Peer, Storage, Threads
 from .problems import ConfigError, Problem
 from .reading import parse
 from .writing import default_text, effective_text
@@ -21,6 +21,7 @@ __all__ = [
     "Memory",
     "Peer",
     "Problem",
+    "Storage",
     "Threads",
     "default_text",
     "effective_text",

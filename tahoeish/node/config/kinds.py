@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeGuard, TypeVar
 
+from tahoeish.chk import base32
+
 from .problems import shown
 from .quantities import format_duration, format_size, parse_duration, parse_size
 
@@ -175,6 +177,45 @@ class Name(Kind[str]):
 
 
 @dataclass(frozen=True, slots=True)
+class Location(Kind[str]):
+    """A host and a port, as others reach them. Empty stands for "none given"."""
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise BadValue(f'must be a host and a port such as "storage.example.net:3457", not {shown(value)}')
+        host, _, port = value.rpartition(":")
+        if value and not (_HOST.fullmatch(host) and _is_port(port)):
+            raise BadValue(f'{shown(value)} is no host and port; write it like "storage.example.net:3457"')
+        return value
+
+    def write(self, value: str) -> str:
+        return write_string(value)
+
+    def describe(self) -> str:
+        return "host:port"
+
+
+@dataclass(frozen=True, slots=True)
+class Base32(Kind[str]):
+    """Some bytes in base32, lower case and unpadded. Empty stands for "none given"."""
+
+    def read(self, value: object) -> str:
+        try:
+            if isinstance(value, str):
+                base32.decode(value)
+                return value
+        except ValueError as error:
+            raise BadValue(f"{shown(value)}: {error}") from error
+        raise BadValue(f"must be a text in base32, not {shown(value)}")
+
+    def write(self, value: str) -> str:
+        return write_string(value)
+
+    def describe(self) -> str:
+        return "base32 text"
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(Kind[Path]):
     """A folder's path, still as it was written: a relative one counts from a place that the caller knows."""
 
@@ -224,6 +265,7 @@ def write_string(text: str) -> str:
 
 _ENDPOINT_EXAMPLE = '"tcp:3456:interface=127.0.0.1"'
 _ENDPOINT_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
+_HOST = re.compile(r"[^\s@/:?#\[\]]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _UNESCAPED_COLON = re.compile(r"(?<!\\):")
 _WITH_PORT = ("tcp", "tcp6", "ssl")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .kinds import BadValue, Boolean, Choice, Directory, Duration, Endpoints, Integer, Name, Size
+from .kinds import BadValue, Base32, Boolean, Choice, Directory, Duration, Endpoints, Integer, Location, Name, Size
 from .problems import ConfigError, Problem, shown
 from .quantities import KIB, MIB
 from .schema import key, tables
@@ -26,6 +26,7 @@ _ENCODING = re.compile(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", re.ASCII)
 class Gateway:
     """What HTTP clients meet."""
 
+    enabled: bool = key(Boolean(), True, "Whether clients can store and read files here.")
     listen: tuple[str, ...] = key(
         _ENDPOINTS,
         ("tcp:3456:interface=127.0.0.1",),
@@ -78,9 +79,9 @@ class Encoding:
 class Memory:
     """How many bytes the node holds at most; whoever would bring more has to wait."""
 
-    uploads: int = key(_BUDGET, 64 * MIB, "Bodies on their way in, all clients together.")
-    work: int = key(_BUDGET, 96 * MIB, "Shares between the codec and the peers.")
-    downloads: int = key(_BUDGET, 64 * MIB, "Blocks and plaintext on their way out, all clients together.")
+    uploads: int = key(_BUDGET, 128 * MIB, "Bodies on their way in, all clients together.")
+    work: int = key(_BUDGET, 64 * MIB, "Shares between the codec and the peers.")
+    downloads: int = key(_BUDGET, 48 * MIB, "Blocks and plaintext on their way out, all clients together.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,65 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Keeping shares for other nodes, which `tahoeish storage nurl` tells how to get here."""
+
+    enabled: bool = key(Boolean(), False, "Whether this is a storage node, too.")
+    listen: tuple[str, ...] = key(
+        _ENDPOINTS,
+        ("tcp:3457:interface=127.0.0.1",),
+        "Where to listen for other nodes. TLS is spoken there.",
+    )
+    location: str = key(
+        Location(),
+        "",
+        "Host and port by which other nodes get here, as it stands in the NURL; what `listen` says first if empty.",
+    )
+    directory: Path = key(
+        Directory(),
+        Path("storage"),
+        "The folder for the shares, which may be that of a Tahoe-LAFS node; a relative path counts from the node's"
+        " directory.",
+    )
+    permutation_seed: str = key(
+        Base32(),
+        "",
+        "What this node's place among others is computed from, in base32, to take over another node's; by its key if"
+        " empty.",
+    )
+    read_only: bool = key(Boolean(), False, "Whether shares are only given out, and no new ones taken.")
+    reserved_space: int = key(Size(), 1024 * MIB, "How much of the disk is left free.")
+    max_share_size: int = key(Size(), 0, "The largest share that is taken; 0 = no limit.")
+    max_mutable_request: int = key(
+        Size(at_least=MIB),
+        128 * MIB,
+        "The longest single change to a mutable file; also the memory for all that are under way.",
+    )
+    max_connections: int = key(Integer(1, 1000000), 1000, "How many connections there can be at the same time.")
+    idle_timeout: float = key(
+        Duration(at_least=1),
+        60.0,
+        "How long another node may send or read nothing at all before its connection is closed.",
+    )
+    upload_idle_limit: float = key(
+        Duration(at_least=1),
+        1800.0,
+        "How long nothing may be written to an unfinished share before it is thrown away.",
+    )
+    expire: bool = key(
+        Boolean(),
+        False,
+        "Whether shares are removed once all of their leases have expired; `tahoeish storage expire --dry-run` tells"
+        " which those are.",
+    )
+    expire_after: float = key(
+        Duration(),
+        0.0,
+        "How long after it was added or renewed a lease expires; 0 = when it says itself, which is 31 days after.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Threads:
     """How many threads work beside the reactor."""
 
@@ -147,6 +207,7 @@ class Config:
     grid: Grid
     memory: Memory = field(default_factory=Memory)
     durability: Durability = field(default_factory=Durability)
+    storage: Storage = field(default_factory=Storage)
     threads: Threads = field(default_factory=Threads)
     log: Log = field(default_factory=Log)
 

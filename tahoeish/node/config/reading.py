@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .kinds import BadValue
 from .lines import KeyPath, key_lines
-from .model import Config, Encoding, Grid, Peer
+from .model import Config, Encoding, Gateway, Grid, Peer, Storage
 from .problems import ConfigError, Problem, shown
 from .schema import Key, keys_of, sections_of, tables_of
 
@@ -62,13 +62,19 @@ class _Reader:
         }
         encoding: Encoding | None = sections["encoding"]
         grid: Grid | None = sections["grid"]
+        gateway: Gateway | None = sections["gateway"]
+        storage: Storage | None = sections["storage"]
+        if storage:
+            sections["storage"] = replace(storage, directory=self._place(storage.directory))
         if encoding:
             self._check_encoding(encoding)
         self._check_peers()
         if grid:
             sections["grid"] = replace(grid, peers=tuple(self._peers.values()))
-        if encoding and grid:
-            self._check_happiness(encoding, grid)
+        if gateway and storage and not gateway.enabled and not storage.enabled:
+            self._report(("gateway", "enabled"), "then [storage] must be enabled, or the node has nothing to do")
+        if encoding and grid and gateway and gateway.enabled:
+            self._check_peers_suffice(encoding, grid)
         return None if None in sections.values() else Config(**sections)
 
     def _section(self, section: type[S], table: object, path: KeyPath) -> S | None:
@@ -103,8 +109,6 @@ class _Reader:
         if not isinstance(tables, list):
             self._report(path, f"must be a list of sections, each headed {_header((*path, 0))}")
             return {}
-        if not tables:
-            self._report(path, f"are missing; add one or more sections {_header((*path, 0))}")
         places: list[KeyPath] = [(*path, index) for index in range(len(tables))]
         items = [self._section(section, table, place) for table, place in zip(tables, places, strict=True)]
         for place, item in zip(places, items, strict=True):
@@ -113,10 +117,11 @@ class _Reader:
         return {} if None in items else {str(path[-1]): tuple(items)}
 
     def _placed(self, peer: Peer) -> Peer:
-        written = str(peer.directory)
+        return Peer(directory=self._place(peer.directory), name=peer.name or str(peer.directory))
+
+    def _place(self, directory: Path) -> Path:
         # Lexically, so that "peers/1" and "./peers/1" are seen to be one folder before any of them exists.
-        place = Path(os.path.normpath(self._base / written))
-        return Peer(directory=place, name=peer.name or written)
+        return Path(os.path.normpath(self._base / directory))
 
     def _check_encoding(self, encoding: Encoding) -> None:
         needed, total, happy = encoding.needed, encoding.total, encoding.happy
@@ -127,9 +132,12 @@ class _Reader:
             message = f"{total} shares (total) cannot lie on {happy} different peers"
             self._report(("encoding", "happy"), message)
 
-    def _check_happiness(self, encoding: Encoding, grid: Grid) -> None:
+    def _check_peers_suffice(self, encoding: Encoding, grid: Grid) -> None:
         peers = len(grid.peers)
-        if encoding.happy > peers:
+        if not peers:
+            path: KeyPath = ("grid", "peers")
+            self._report(path, f"are missing; add one or more sections {_header((*path, 0))}")
+        elif encoding.happy > peers:
             message = f"{encoding.happy} different peers must hold shares, but there are only {peers}"
             self._report(("encoding", "happy"), message)
 

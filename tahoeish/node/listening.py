@@ -1,0 +1,33 @@
+"""Taking the addresses where a node is to be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IProtocolFactory
+
+
+class CannotListen(Exception):
+    """An address can't be listened at: another program does, or it isn't ours."""
+
+
+BACKLOG = 1024
+"""Clients that may knock at the same time. Twisted's own 50 makes the others of a crowd wait, or turns them away."""
+
+
+async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> Any:
+    """A port, on which nobody is let in before its `resumeProducing`. Raises `CannotListen`."""
+    try:
+        port: Any = await serverFromString(reactor, _with_backlog(endpoint)).listen(factory)
+    except Exception as error:
+        raise CannotListen(f"can't listen at {endpoint}: {error}") from error
+    port.pauseProducing()
+    return port
+
+
+def _with_backlog(endpoint: str) -> str:
+    kind, _, arguments = endpoint.partition(":")
+    if kind in ("tcp", "tcp4", "tcp6", "ssl", "unix") and "backlog=" not in arguments:
+        return f"{endpoint}:backlog={BACKLOG}"
+    return endpoint
