@@ -8,7 +8,7 @@ from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import ReadCap
 from tahoeish.chk.cipher import apply_keystream
 from tahoeish.chk.erasure import ErasureCodec
-from tahoeish.chk.errors import CorruptFile, CorruptShare
+from tahoeish.chk.errors import CorruptFile
 from tahoeish.chk.hashes import crypttext_segment_hasher
 from tahoeish.chk.share_reader import FileFacts, ShareReader, Span
 
@@ -43,10 +43,8 @@ class Decoder:
         """
         A new reader for a share with this number; several holders may have one.
 
-        Raises CorruptShare when the file has no such share, since the number is what somebody claims to hold.
+        Raises CorruptShare when the file has no such share.
         """
-        if not 0 <= number < self.cap.total:
-            raise CorruptShare(number, "number", f"is not below {self.cap.total}")
         return ShareReader(number, self._facts)
 
     def segments_for(self, first_byte: int, last_byte: int) -> range:

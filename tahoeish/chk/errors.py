@@ -9,6 +9,14 @@ class BadCap(ChkError):
     """A text isn't a cap. The message never repeats the text: it may hold a key."""
 
 
+class MutableCap(BadCap):
+    """It is one, but of something that can change, which has no place in what can't."""
+
+
+class BadDirectory(ChkError):
+    """A file isn't a directory's table, or what a directory should hold can't be put into one."""
+
+
 class CorruptShare(ChkError):
     """One share holds something other than what its file's cap vouches for: try another one."""
 

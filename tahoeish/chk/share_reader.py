@@ -93,6 +93,9 @@ class ShareReader:
     """
 
     def __init__(self, number: int, file: FileFacts) -> None:
+        """Raises CorruptShare when the file has no such share, since the number is what somebody claims to hold."""
+        if not 0 <= number < file.cap.total:
+            raise CorruptShare(number, "number", f"is not below {file.cap.total}")
         self.number = number
         self._file = file
         # What was fetched while opening, by offset; and where the share ends, if that has shown.

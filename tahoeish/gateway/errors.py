@@ -10,8 +10,8 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tahoeish.chk.errors import BadCap, CorruptFile, WrongLength
-from tahoeish.grid.errors import GridFull, NotEnoughShares, UploadUnhappy
+from tahoeish.chk.errors import BadCap, BadDirectory, CorruptFile, WrongLength
+from tahoeish.grid.errors import FileTooLarge, GridFull, NotEnoughShares, UploadUnhappy
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.forms import BadForm
 from tahoeish.streams.request import BadHead, StreamingRequest
@@ -72,8 +72,10 @@ def problem_of(error: BaseException | None) -> Problem:
             return Problem(error.status, detail, headers=error.headers)
         case BodyError() | BadHead():
             return Problem(error.http_status, detail)
-        case BadCap() | BadForm() | WrongLength():
+        case BadCap() | BadDirectory() | BadForm() | WrongLength():
             return Problem(400, detail)
+        case FileTooLarge():
+            return Problem(413, detail)
         case NotEnoughShares():
             found = {str(number): peers for number, peers in error.found.items()}
             return Problem(410, detail, more={"needed": error.needed, "found": found, "reasons": error.reasons})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from hashlib import sha256
 
@@ -10,7 +9,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.chk import base32
 from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap, parse_cap
-from tahoeish.gateway.conditions import listed, unchanged
+from tahoeish.chk.directory import Metadata
+from tahoeish.chk.directory_caps import DirectoryCap
+from tahoeish.gateway.conditions import not_modified, unchanged
+from tahoeish.gateway.description import as_json, description_of
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.filenames import attachment, content_type, is_active
 from tahoeish.gateway.ranges import ByteRange, Unsatisfiable, parse_range
@@ -31,14 +33,20 @@ class FileServer:
         self._clock = clock
         self._idle_timeout = idle_timeout
 
-    async def respond(self, request: StreamingRequest, cap: Cap, name: str | None) -> None:
-        """By the query argument `t`: the bytes, or what is known of them."""
+    async def respond(
+        self, request: StreamingRequest, cap: Cap, name: str | None, metadata: Metadata | None = None
+    ) -> None:
+        """
+        By the query argument `t`: the bytes, or what is known of them.
+
+        Name and metadata are those that a directory gives it.
+        """
         match argument(request, "t") or "":
             case "":
                 await self._respond_bytes(request, cap, name)
             case "json":
-                if not self._not_modified(request, cap, "json"):
-                    write_text(request, 200, _described(cap))
+                if not not_modified(request, entity_tag(cap, "json")):
+                    write_text(request, 200, as_json(description_of(cap, metadata)))
             case "uri" | "readonly-uri":
                 write_text(request, 200, str(cap))
             case other:
@@ -48,7 +56,7 @@ class FileServer:
         if isinstance(cap, VerifyCap):
             raise Refused(400, "a verify cap can check a file, but not read it")
         self._describe(request, name)
-        if self._not_modified(request, cap):
+        if not_modified(request, entity_tag(cap)):
             return
         request.setHeader(b"Accept-Ranges", b"bytes")
         wanted = self._range(request, cap)
@@ -95,20 +103,11 @@ class FileServer:
         if flag(argument(request, "save"), "save"):
             request.setHeader(b"Content-Disposition", attachment(name).encode())
 
-    def _not_modified(self, request: StreamingRequest, cap: Cap, form: str = "") -> bool:
-        etag = _etag(cap, form)
-        request.setHeader(b"ETag", etag.encode())
-        known = request.getHeader(b"If-None-Match")
-        if known is None or not listed(known.decode("latin-1"), etag):
-            return False
-        request.setResponseCode(304)
-        request.responseHeaders.removeHeader(b"Content-Type")
-        return True
-
     def _range(self, request: StreamingRequest, cap: ReadCap | LiteralCap) -> ByteRange | None:
-        header = request.getHeader(b"Range")
+        # For HEAD there are no ranges: it asks for the file.
+        header = request.getHeader(b"Range") if request.method == b"GET" else None
         condition = request.getHeader(b"If-Range")
-        if header is None or (condition and not unchanged(condition.decode("latin-1"), _etag(cap))):
+        if header is None or (condition and not unchanged(condition.decode("latin-1"), entity_tag(cap))):
             return None
         try:
             return parse_range(header.decode("latin-1"), cap.size)
@@ -135,21 +134,13 @@ class FileResource(AsyncResource):
         await self._files.respond(request, parse_cap(parts[0]), name or None)
 
 
-def _etag(cap: Cap, form: str = "") -> str:
+def entity_tag(cap: Cap | DirectoryCap, form: str = "") -> str:
+    """That of a file or a directory, in one of the forms in which it is served."""
     # What a cap names never changes, so whatever tells caps apart tells contents apart; but not the key itself.
-    if isinstance(cap, LiteralCap):
-        identity = base32.encode(sha256(cap.data).digest()[:16])
+    contents = cap.contents if isinstance(cap, DirectoryCap) else cap
+    if isinstance(contents, LiteralCap):
+        identity = base32.encode(sha256(contents.data).digest()[:16])
     else:
-        identity = base32.encode(cap.storage_index)
-    return f'"{identity}{"-" + form if form else ""}"'
-
-
-def _described(cap: Cap) -> str:
-    facts: dict[str, object] = {"mutable": False, "format": "CHK", "size": cap.size}
-    if isinstance(cap, VerifyCap):
-        facts["verify_uri"] = str(cap)
-    else:
-        facts["ro_uri"] = str(cap)
-    if isinstance(cap, ReadCap):
-        facts["verify_uri"] = str(cap.verify_cap)
-    return json.dumps(["filenode", facts], indent=1) + "\n"
+        identity = base32.encode(contents.storage_index)
+    kind = "DIR:" if isinstance(cap, DirectoryCap) else ""
+    return f'"{kind}{identity}{"-" + form if form else ""}"'

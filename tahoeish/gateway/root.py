@@ -8,14 +8,19 @@ from collections.abc import Callable, Sequence
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 
+from tahoeish.gateway.check import CheckServer
+from tahoeish.gateway.directory import DirectoryServer
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileResource, FileServer
 from tahoeish.gateway.page import PeerLine, welcome
 from tahoeish.gateway.resource import AsyncResource, NotFound, argument
 from tahoeish.gateway.upload import Receiver
 from tahoeish.gateway.uri import UriResource
+from tahoeish.grid.check import Checker
+from tahoeish.grid.directories import Directories
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.peer import IStoragePeer, PeerError
+from tahoeish.grid.repair import Repairer
 from tahoeish.grid.upload import Uploader
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
@@ -117,7 +122,14 @@ def gateway_root(
     files = FileServer(downloader, clock, idle_timeout)
     encoding = f"{uploader.encoding.needed}-of-{uploader.encoding.total}"
     root = Root(Welcome(peers, encoding))
-    uri = UriResource(Receiver(uploader, max_upload_size, convergence_secret), files)
+    directories = DirectoryServer(
+        Directories(uploader, downloader), files, downloader.run_in_thread, clock, idle_timeout
+    )
+    checker = Checker(
+        peers, downloader.budget, downloader.run_in_thread, downloader.clock, stall_timeout=downloader.stall_timeout
+    )
+    checks = CheckServer(Repairer(checker, downloader, uploader))
+    uri = UriResource(Receiver(uploader, max_upload_size, convergence_secret), directories, checks)
     for name in (b"uri", b"cap"):
         root.putChild(name, uri)
     for name in (b"file", b"named"):

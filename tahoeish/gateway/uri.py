@@ -1,12 +1,13 @@
-"""`/uri`: caps for files, files for caps."""
+"""`/uri`: caps for files and directories, files and directories for caps."""
 
 from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from tahoeish.chk.caps import parse_cap
+from tahoeish.chk.directory_caps import parse_any_cap
+from tahoeish.gateway.check import CheckServer
+from tahoeish.gateway.directory import DirectoryServer
 from tahoeish.gateway.errors import Refused, write_text
-from tahoeish.gateway.file import FileServer
 from tahoeish.gateway.resource import AsyncResource, argument
 from tahoeish.gateway.upload import Receiver
 from tahoeish.streams.body import BodyStream
@@ -14,12 +15,13 @@ from tahoeish.streams.request import StreamingRequest
 
 
 class UriResource(AsyncResource):
-    """`PUT /uri`, `POST /uri`, `GET /uri/CAP`, `GET /uri?uri=CAP`."""
+    """`PUT /uri`, `POST /uri`, `POST /uri/CAP`, `GET /uri/CAP`, `GET /uri/CAP/CHILD`, `GET /uri?uri=CAP`."""
 
-    def __init__(self, receiver: Receiver, files: FileServer) -> None:
+    def __init__(self, receiver: Receiver, directories: DirectoryServer, checks: CheckServer) -> None:
         super().__init__()
         self._receiver = receiver
-        self._files = files
+        self._directories = directories
+        self._checks = checks
 
     async def on_PUT(self, request: StreamingRequest, body: BodyStream) -> None:
         self._expect_no_cap(request)
@@ -28,18 +30,23 @@ class UriResource(AsyncResource):
         await self._receiver.put(request, body)
 
     async def on_POST(self, request: StreamingRequest, body: BodyStream) -> None:
+        wanted = argument(request, "t") or "upload"
+        parts = _path(request)
+        if len(parts) == 1 and parts != [""] and wanted != "upload":
+            await self._checks.respond(request, parse_any_cap(parts[0]))
+            return
         self._expect_no_cap(request)
-        await self._receiver.post(request, body)
+        if wanted == "mkdir-immutable":
+            await self._directories.make(request, body)
+        else:
+            await self._receiver.post(request, body)
 
     async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
-        parts = [part.decode("utf-8", "replace") for part in request.postpath or []]
+        parts = _path(request)
         if parts in ([], [""]):
             self._redirect_to_cap(request)
             return
-        if len(parts) > 1:
-            parse_cap(parts[0])
-            raise Refused(400, f"files have no children named {parts[1]!r}")
-        await self._files.respond(request, parse_cap(parts[0]), None)
+        await self._directories.respond(request, parse_any_cap(parts[0]), parts[1:])
 
     def _expect_no_cap(self, request: StreamingRequest) -> None:
         if request.postpath not in ([], [b""]):
@@ -53,3 +60,7 @@ class UriResource(AsyncResource):
         query = "?" + urlencode(others) if others else ""
         request.setHeader(b"Location", f"/uri/{quote(cap.strip(), safe='')}{query}".encode())
         write_text(request, 302, "")
+
+
+def _path(request: StreamingRequest) -> list[str]:
+    return [part.decode("utf-8", "replace") for part in request.postpath or []]
