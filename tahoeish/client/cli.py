@@ -1,4 +1,4 @@
-"""The client's commands, `put` and `get`, as far as their words go; `commands` does what they say."""
+"""The client's commands, `put`, `get` and `check`, as far as their words go; `commands` does what they say."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import argparse
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
-    options = _options()
+    address, quietness = _address(), _quietness()
     put = subparsers.add_parser(
         "put",
-        parents=[options],
+        parents=[address, quietness],
         help="store a file and print its cap",
         description="Store a file and print the cap by which it can be had again. Nothing else leads to it.",
     )
@@ -18,7 +18,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     put.set_defaults(command=_put)
     get = subparsers.add_parser(
         "get",
-        parents=[options],
+        parents=[address, quietness],
         help="get a file by its cap",
         description="Get a file by its cap. FILE appears when all of it is there and has been verified.",
     )
@@ -27,15 +27,30 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "file", metavar="FILE", nargs="?", default="-", help="where to write it (default: standard output)"
     )
     get.set_defaults(command=_get)
+    check = subparsers.add_parser(
+        "check",
+        parents=[address],
+        help="tell whether all shares of a file are there",
+        description="Tell whether all shares of a file are there. The exit status is 0 if they are, else 1.",
+    )
+    check.add_argument("cap", metavar="CAP", type=_cap, help="what `put` has printed, or the verify cap of that")
+    check.add_argument("--verify", action="store_true", help="read every share, and find those that are damaged")
+    check.add_argument("--repair", action="store_true", help="store again what is missing")
+    check.set_defaults(command=_check)
 
 
-def _options() -> argparse.ArgumentParser:
+def _address() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument(
         "--node-url",
         metavar="URL",
         help="the node to ask (default: $TAHOEISH_NODE_URL, else what node.url in the node's directory says)",
     )
+    return options
+
+
+def _quietness() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
     options.add_argument(
         "-q",
         "--quiet",
@@ -60,6 +75,12 @@ def _get(arguments: argparse.Namespace) -> int:
     from tahoeish.client.commands import get
 
     return get(arguments.cap, arguments.file, node_url=arguments.node_url, quiet=arguments.quiet)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tahoeish.client.commands import check
+
+    return check(arguments.cap, verify=arguments.verify, repair=arguments.repair, node_url=arguments.node_url)
 
 
 def _cap(text: str) -> str:

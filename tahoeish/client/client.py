@@ -1,4 +1,4 @@
-"""A node, seen from a program: put a file and have its cap, get a file by its cap."""
+"""A node, seen from a program: put a file and have its cap, get or check a file by its cap."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from tahoeish.chk.errors import BadCap
 from tahoeish.client.connection import attentive_agent
 from tahoeish.client.download import Download, innermost
 from tahoeish.client.errors import NodeUnreachable, Refused, TransferBroken
+from tahoeish.client.report import CheckReport
 from tahoeish.client.source import Source, opened
 from tahoeish.client.target import written
 from tahoeish.streams.producer import StreamProducer
@@ -45,6 +46,9 @@ It is called from within the transfer, so it can't cancel that: nothing that run
 
 LONGEST_ANSWER = 64 * 1024
 """A cap, or why there is none, takes less."""
+
+LONGEST_REPORT = 4 * 1024 * 1024
+"""Where each of a file's shares lies, on a grid of many peers, takes less."""
 
 _ACCEPT = "application/problem+json, text/plain;q=0.9, */*;q=0.8"
 
@@ -142,6 +146,22 @@ class Client:
             while pieces := await download.batch():
                 await write(pieces)
 
+    async def check(self, cap: str, *, verify: bool = False, repair: bool = False) -> CheckReport:
+        """
+        Whether all shares of a file are there. With `verify` every one of them is read, which takes its time; with
+        `repair` what is missing is stored again.
+        """
+        parse_cap(cap)
+        wanted = "".join(f"&{name}=true" for name, said in (("verify", verify), ("repair", repair)) if said)
+        with _translated(self.url):
+            response = await self._http.post(
+                f"{self.url}/uri/{cap}?t=check&output=JSON{wanted}",
+                headers=Headers({"Accept": [_ACCEPT]}),
+                allow_redirects=False,
+                unbuffered=True,
+            )
+        return CheckReport.parse(await _answer(response, expected=(200,), longest=LONGEST_REPORT))
+
 
 class _Passing:
     """Counts what a stream gives. A buffer counts when the next one is asked for: then it is on its way."""
@@ -167,20 +187,20 @@ class _Passing:
             await close()
 
 
-async def _answer(response: IResponse, expected: tuple[int, ...]) -> str:
+async def _answer(response: IResponse, expected: tuple[int, ...], longest: int = LONGEST_ANSWER) -> str:
     if response.code not in expected:
         raise await _refusal(response)
-    return (await _content(response)).decode("utf-8", "replace").strip()
+    return (await _content(response, longest)).decode("utf-8", "replace").strip()
 
 
-async def _content(response: IResponse) -> bytes:
+async def _content(response: IResponse, longest: int) -> bytes:
     content = bytearray()
     async with Download(response) as download:
         async for piece in download:
             content += piece
-            if len(content) > LONGEST_ANSWER:
+            if len(content) > longest:
                 break
-    return bytes(content[:LONGEST_ANSWER])
+    return bytes(content[:longest])
 
 
 async def _refusal(response: IResponse) -> Refused:
@@ -188,7 +208,7 @@ async def _refusal(response: IResponse) -> Refused:
     phrase = response.phrase.decode("ascii", "replace")
     kind = (response.headers.getRawHeaders("content-type") or [""])[0].partition(";")[0].strip().lower()
     try:
-        text = (await _content(response)).decode("utf-8", "replace").strip()
+        text = (await _content(response, LONGEST_ANSWER)).decode("utf-8", "replace").strip()
     except TransferBroken:
         text = ""
     if kind == "application/problem+json":

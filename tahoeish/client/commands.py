@@ -1,4 +1,4 @@
-"""What `tahoeish put` and `tahoeish get` do: a local file, a node, a progress line, and an exit status."""
+"""What `tahoeish put`, `get` and `check` do: a local file, a node, a progress line, and an exit status."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tahoeish.client.descriptors import DescriptorReader, DescriptorWriter, must
 from tahoeish.client.errors import ClientError
 from tahoeish.client.foreground import Interrupted, run_to_end
 from tahoeish.client.progress import REDRAW_SECONDS, ProgressLine
+from tahoeish.client.report import CheckReport
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -78,12 +79,26 @@ def get(cap: str, file: str, *, node_url: str | None, quiet: bool) -> int:
     return _exit_status("get", node_url, transfer)
 
 
-def _exit_status(command: str, node_url: str | None, transfer: Callable[[str], None]) -> int:
+def check(cap: str, *, verify: bool, repair: bool, node_url: str | None) -> int:
+    """Print how the file is that `cap` names. Returns the exit status: the file's health."""
+    from twisted.internet import reactor
+
+    async def work(url: str) -> CheckReport:
+        return await Client.connect(reactor, url).check(cap, verify=verify, repair=repair)
+
+    def examine(url: str) -> int:
+        report = run_to_end(reactor, lambda: work(url))
+        _print(str(report))
+        return EXIT_DONE if report.healthy else EXIT_FAILED
+
+    return _exit_status("check", node_url, examine)
+
+
+def _exit_status(command: str, node_url: str | None, transfer: Callable[[str], int | None]) -> int:
     """Do it, and tell a person who waits what went wrong."""
     status = EXIT_FAILED
     try:
-        transfer(address.node_url(node_url, os.environ))
-        return EXIT_DONE
+        return transfer(address.node_url(node_url, os.environ)) or EXIT_DONE
     except BrokenPipeError:
         # Whoever read our output has had enough, and knows it.
         return EXIT_BROKEN_PIPE

@@ -49,6 +49,23 @@ class LengthNeeded(UploadUnhappy):
     """The same, because peers want to know the length of a file beforehand, and it isn't known."""
 
 
+class NothingStored(GridError):
+    """A file that lacks shares still lacks all of them, since no peer took any."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("none of the missing shares could be stored", reasons)
+
+
+class OtherEncoding(Exception):
+    """A file, encoded again, doesn't get the cap it has."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "encoded again, the file gets another cap, so no new shares would fit the ones it has: whatever program "
+            "has stored it encodes differently; to have a whole file, store it anew"
+        )
+
+
 class NotEnoughShares(GridError):
     """Fewer different shares can be had than it takes to rebuild the file."""
 

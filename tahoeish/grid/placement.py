@@ -16,6 +16,7 @@ from hashlib import sha1
 from typing import Generic, TypeVar
 
 P = TypeVar("P")
+Q = TypeVar("Q")
 
 
 def permuted(storage_index: bytes, peers: Iterable[P], seed: Callable[[P], bytes]) -> list[P]:
@@ -46,17 +47,24 @@ class Placement(Generic[P]):
     """The shares that no peer holds and no peer takes."""
 
 
-def place(total: int, ring: Sequence[P], held: Mapping[P, Collection[int]], writable: Collection[P]) -> Placement[P]:
+def place(
+    total: int,
+    ring: Sequence[P],
+    held: Mapping[P, Collection[int]],
+    writable: Collection[P],
+    barred: Mapping[P, Collection[int]] | None = None,
+) -> Placement[P]:
     """
     Find a home for each of the shares 0 to `total` - 1, so that happiness is as great as can be.
 
     A share that a peer in `held` has isn't sent again, except where a peer would otherwise add nothing to
     happiness. The first writable peers of the ring get one share each; when there are more shares than peers,
-    those that have least get the rest.
+    those that have least get the rest. No peer is asked for what is `barred` for it.
 
     When peers have refused shares, call it again, with what has been granted added to `held`, and without
     those peers in `writable`.
     """
+    barred = barred or {}
     # Peers that can't be written to first: they count only through what they hold, the others take any share.
     matching: dict[int, P] = {}
     for peer in sorted(ring, key=lambda peer: peer in writable):
@@ -69,29 +77,47 @@ def place(total: int, ring: Sequence[P], held: Mapping[P, Collection[int]], writ
     matched = set(matching.values())
     unmatched = [peer for peer in takers if peer not in matched]
 
-    asked: dict[P, list[int]] = {}
-    for peer, number in zip(unmatched, homeless + spare, strict=False):
-        asked[peer] = [number]
-    left_over = homeless[len(unmatched) :]
-    if not takers:
-        return Placement(asked, left_over)
-    for number in left_over:
-        peer = min(takers, key=lambda peer: len(held.get(peer, ())) + len(asked.get(peer, ())))
-        asked.setdefault(peer, []).append(number)
-    return Placement(asked, [])
+    first = _one_each(homeless + spare, unmatched, barred)
+    asked = {peer: [number] for peer, number in first.items()}
+    left_over = []
+    for number in homeless:
+        if number in first.values():
+            continue
+        open_to = [peer for peer in takers if number not in barred.get(peer, ())]
+        if open_to:
+            peer = min(open_to, key=lambda peer: len(held.get(peer, ())) + len(asked.get(peer, ())))
+            asked.setdefault(peer, []).append(number)
+        else:
+            left_over.append(number)
+    return Placement(asked, left_over)
 
 
-def _match(peer: P, held: Mapping[P, Collection[int]], matching: dict[int, P]) -> bool:
-    """Give `peer` a share of its own in `matching`, where need be by giving others another one of theirs."""
-    tried: set[int] = set()
+def _one_each(numbers: Sequence[int], peers: Sequence[P], barred: Mapping[P, Collection[int]]) -> dict[P, int]:
+    """A share for each of the peers, as far as they go; where nothing is barred, the first for the first."""
+    open_to = {number: [peer for peer in peers if number not in barred.get(peer, ())] for number in numbers}
+    chosen: dict[P, int] = {}
+    for number in numbers:
+        if len(chosen) == len(peers):
+            break
+        free = next((peer for peer in open_to[number] if peer not in chosen), None)
+        if free is None:
+            _match(number, open_to, chosen)
+        else:
+            chosen[free] = number
+    return chosen
 
-    def give(peer: P) -> bool:
-        for number in held.get(peer, ()):
-            if number not in tried:
-                tried.add(number)
-                if number not in matching or give(matching[number]):
-                    matching[number] = peer
+
+def _match(taker: P, offered: Mapping[P, Collection[Q]], matching: dict[Q, P]) -> bool:
+    """Give `taker` a thing of its own in `matching`, where need be by giving others another one of theirs."""
+    tried: set[Q] = set()
+
+    def give(taker: P) -> bool:
+        for thing in offered.get(taker, ()):
+            if thing not in tried:
+                tried.add(thing)
+                if thing not in matching or give(matching[thing]):
+                    matching[thing] = taker
                     return True
         return False
 
-    return give(peer)
+    return give(taker)

@@ -1,4 +1,4 @@
-"""`tahoeish put` and `get` against a real node, each a process of its own."""
+"""`tahoeish put`, `get` and `check` against a real node, each a process of its own."""
 
 from __future__ import annotations
 
@@ -76,3 +76,33 @@ def test_a_file_that_lost_too_many_shares_is_explained_and_not_made(node: NodePr
     assert command.returncode == 1
     assert b"2 different shares are needed, 1 found" in err
     assert list(tmp_path.glob("*copy*")) == []
+
+
+def test_a_file_is_checked_and_repaired(node: NodeProcess) -> None:
+    cap = node.put(DATA)
+    assert output_of(tahoeish(node, "check", cap)) == b"Healthy: 3 of 3 shares on 3 peers; any 2 are enough\n"
+    share = node.shares(cap)[0]
+    with share.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"not what it was")
+    assert output_of(tahoeish(node, "check", cap)).startswith(b"Healthy")
+
+    command = tahoeish(node, "check", cap, "--verify")
+    told, err = command.communicate()
+    assert (command.returncode, err) == (1, b"")
+    assert told.startswith(b"Not healthy: 2 of 3 shares on 2 peers; any 2 are enough\n- ")
+    assert f"share {share.name} is corrupt: its block 0".encode() in told
+
+    told = output_of(tahoeish(node, "check", cap, "--verify", "--repair"))
+    assert told.startswith(b"Healthy: 3 of 3 shares on 2 peers") and b"It has been repaired." in told
+    assert output_of(tahoeish(node, "check", cap, "--verify")).startswith(b"Healthy")
+
+
+def test_a_file_that_is_lost_is_no_success(node: NodeProcess) -> None:
+    cap = node.put(DATA)
+    for share in node.shares(cap):
+        share.unlink()
+    command = tahoeish(node, "check", cap, "--repair")
+    told, err = command.communicate()
+    assert (command.returncode, err) == (1, b"")
+    assert told.startswith(b"Not recoverable: 0 of 3 shares") and b"It can't be repaired." in told

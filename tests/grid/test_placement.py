@@ -170,3 +170,29 @@ def test_refusals_never_send_a_granted_share_twice(total: int, held: Held, refus
                 granted.setdefault(peer, set()).update(numbers)
     placed = set(holders(held, granted))
     assert placed >= set(range(total)) or not writable
+
+
+# Shares that a peer must not be asked for
+
+
+def test_barred_share_goes_to_another_peer() -> None:
+    assert place(2, "ab", {}, "ab", {"a": {0}, "b": {1}}) == Placement({"a": [1], "b": [0]}, [])
+    assert place(3, "abc", {"b": {1}, "c": {2}}, "abc", {"a": {0}}) == Placement({"b": [0]}, [])
+
+
+def test_peer_gives_up_a_share_that_another_one_could_not_do_without() -> None:
+    assert place(2, "ba", {}, "ab", {"a": {1}}) == Placement({"a": [0], "b": [1]}, [])
+
+
+def test_share_that_is_barred_everywhere_is_homeless() -> None:
+    assert place(2, "ab", {}, "ab", {"a": {0}, "b": {0}}) == Placement({"a": [1]}, [0])
+
+
+@given(total=totals, held=helds, writable=peers, barred=helds)
+def test_nothing_barred_is_asked_for(total: int, held: Held, writable: set[str], barred: Held) -> None:
+    placement = place(total, PEERS, held, writable, barred)
+
+    assert not any(set(numbers) & barred.get(peer, set()) for peer, numbers in placement.asked.items())
+    homeless = set(range(total)) - holders(held, placement.asked).keys()
+    assert set(placement.homeless) == homeless
+    assert all(number in barred.get(peer, ()) for number in homeless for peer in writable)
