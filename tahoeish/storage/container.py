@@ -27,11 +27,11 @@ _HEADER = Struct(">LLL")
 DATA_OFFSET = _HEADER.size
 LEASE_SIZE = 72
 VERSION_WRITTEN = 2
+MUTABLE_MAGIC_START = b"Tahoe mutable container v"
 
 _LEASE_COUNT = Struct(">L")
 _LEASE_COUNT_OFFSET = 8
 _SATURATED = 2**32 - 1
-_MUTABLE_MAGIC = b"Tahoe mutable container v"
 _MAX_BUFFERS = os.sysconf("SC_IOV_MAX")
 
 
@@ -55,8 +55,8 @@ class Header:
 
 def read_header(fd: int, path: Path) -> Header:
     file_size = os.fstat(fd).st_size
-    start = os.pread(fd, len(_MUTABLE_MAGIC), 0)
-    if start == _MUTABLE_MAGIC:
+    start = os.pread(fd, len(MUTABLE_MAGIC_START), 0)
+    if start == MUTABLE_MAGIC_START:
         raise BadShareFile(f"{path}: holds a share of a mutable file")
     if len(start) < _HEADER.size:
         raise BadShareFile(f"{path}: {file_size} bytes are too few for a share container")

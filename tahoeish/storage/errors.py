@@ -33,7 +33,15 @@ class ShareInProgress(StoreError):
 
 
 class BadShareFile(StoreError):
-    """The file isn't a container of an immutable share."""
+    """The file isn't a container of a share."""
+
+
+class WrongKind(NoSuchShare):
+    """There is a share, but of a mutable file where one of an immutable file is meant, or the other way round."""
+
+
+class BadWriteEnabler(StoreError):
+    """The share belongs to somebody else."""
 
 
 @contextmanager

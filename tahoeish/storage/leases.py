@@ -87,11 +87,7 @@ def read_leases(fd: int, header: Header) -> list[Lease]:
 
 
 def add_or_renew(fd: int, path: Path, secrets: LeaseSecrets, *, now: float, durable: bool) -> None:
-    """
-    See that the lease with these secrets lasts for `LEASE_SECONDS` from now, or longer if it does already.
-
-    One caller at a time for a file. The share itself can be read meanwhile.
-    """
+    """As `kinds.add_or_renew_lease`."""
     header = read_header(fd, path)
     stored = secrets.as_stored(header.version)
     expiry = expiry_from(now)

@@ -224,3 +224,28 @@ class TestPeers:
         assert complaint("[encoding]\nhappy = 2") == (
             "tahoeish.toml:2: [encoding] happy: 2 different peers must hold shares, but there are only 1"
         )
+
+
+class TestRoles:
+    STORAGE_ONLY = "[gateway]\nenabled = false\n[storage]\nenabled = true\n"
+
+    def test_a_storage_node_needs_no_peers(self) -> None:
+        config = parse(self.STORAGE_ONLY, base=Path("/node"))
+        assert config.grid.peers == ()
+        assert config.storage.directory == Path("/node/storage")
+
+    def test_a_node_with_no_role_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"\[storage\] must be enabled, or the node has nothing to do"):
+            parse("[gateway]\nenabled = false\n", base=Path("/node"))
+
+    @pytest.mark.parametrize(
+        ("key", "value", "words"),
+        [
+            ("location", "storage.example.net", "no host and port"),
+            ("location", "https://storage.example.net:1", "no host and port"),
+            ("permutation_seed", "A0", "only a-z and 2-7"),
+        ],
+    )
+    def test_what_goes_into_the_nurl_is_checked(self, key: str, value: str, words: str) -> None:
+        with pytest.raises(ConfigError, match=words):
+            parse(f'{self.STORAGE_ONLY}{key} = "{value}"\n', base=Path("/node"))

@@ -8,9 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tahoeish.node.config import Config, Grid, Peer, default_text, effective_text, parse
+from tahoeish.chk import base32
+from tahoeish.node.config import Config, Grid, Peer, Storage, default_text, effective_text, parse
 from tahoeish.node.config.kinds import (
     MAX_DURATION,
+    Base32,
     Boolean,
     Choice,
     Directory,
@@ -18,6 +20,7 @@ from tahoeish.node.config.kinds import (
     Endpoints,
     Integer,
     Kind,
+    Location,
     Name,
     Size,
 )
@@ -48,6 +51,10 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
             return printable
         case Directory():
             return printable.filter(lambda text: not text.startswith("~")).map(BASE.joinpath)
+        case Location():
+            return st.just("") | st.integers(0, 65535).map("node.example:{}".format)
+        case Base32():
+            return st.binary(max_size=40).map(base32.encode)
     raise AssertionError(kind)
 
 
@@ -77,11 +84,13 @@ def configs(draw: st.DrawFn) -> Config:
         total=total,
         happy=draw(st.integers(0, min(total, len(peers)))),
     )
-    return Config(**{**sections, "grid": grid, "encoding": encoding})
+    gateway = replace(sections["gateway"], enabled=draw(st.booleans()) or not sections["storage"].enabled)
+    return Config(**{**sections, "grid": grid, "encoding": encoding, "gateway": gateway})
 
 
 def is_normal(config: Config) -> bool:
-    return all(".." not in peer.directory.parts for peer in config.grid.peers)
+    directories = [config.storage.directory, *(peer.directory for peer in config.grid.peers)]
+    return all(".." not in directory.parts for directory in directories)
 
 
 @given(configs().filter(is_normal))
@@ -93,7 +102,7 @@ def test_the_first_file_is_the_embedded_default() -> None:
     config = parse(default_text(), base=BASE)
 
     assert [peer.directory for peer in config.grid.peers] == [BASE / f"peers/{number}" for number in (1, 2, 3)]
-    assert config == Config(grid=config.grid)
+    assert config == Config(grid=config.grid, storage=Storage(directory=BASE / "storage"))
 
 
 def test_the_first_file_shows_every_key_at_its_default() -> None:

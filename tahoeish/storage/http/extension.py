@@ -1,0 +1,57 @@
+"""
+What nodes of this kind can do besides, below `/tahoeish/v1`: complete a share that is shorter than was foreseen.
+
+A client asks for the extensions first. Nodes of other kinds have nothing at that address, and say so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tahoeish.storage.http.answers import Refused, answer, answer_json
+from tahoeish.storage.http.routing import Call, Endpoint
+from tahoeish.storage.uploads import StillMissing, Uploads
+from tahoeish.storage.wire import EXTENSIONS_PATH, Secret, required_ranges
+
+_EXTENSIONS = {"finish": 1}
+_MAX_BODY = 1024
+
+
+class Extension:
+    """Lets a client whose upload has ended say so."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        return (
+            Endpoint("GET", EXTENSIONS_PATH, self.extensions),
+            Endpoint("POST", "/tahoeish/v1/immutable/:si/:n/finish", self.finish, (Secret.UPLOAD,)),
+        )
+
+    async def extensions(self, call: Call) -> None:
+        answer_json(call.request, 200, _EXTENSIONS)
+
+    async def finish(self, call: Call) -> None:
+        upload = self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        size = _size(await call.body.read_all(_MAX_BODY))
+        if size > upload.size:
+            raise Refused(400, f"the share was allocated with {upload.size} bytes, which are less than {size}")
+        try:
+            await upload.finish(size)
+        except StillMissing as error:
+            answer_json(call.request, 409, required_ranges(error.required))
+        else:
+            answer(call.request, 201)
+
+
+def _size(body: bytes) -> int:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        message = None
+    match message:
+        case {"size": int(size)} if len(message) == 1 and size > 0 and not isinstance(size, bool):
+            return size
+    raise Refused(400, 'the body must be JSON such as {"size": 1000}')

@@ -1,0 +1,83 @@
+"""Shares on their way out, whole or a range of bytes, as fast as the client drinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from tahoeish.storage.errors import StoreError
+from tahoeish.storage.http.answers import Refused, answer
+from tahoeish.storage.http.routing import Call
+from tahoeish.storage.ranges import Range
+from tahoeish.storage.shares import ShareFile
+from tahoeish.storage.wire import LARGEST_NUMBER, OCTETS, BadMessage, content_range, parse_range
+from tahoeish.streams.response import streaming
+from tahoeish.streams.threads import ThreadRunner, Turns, claimed
+
+PIECE = 256 * 1024
+"""What is read at a time: one trip to a thread, and all that a response holds of a share."""
+
+OpenShare = Callable[[bytes, int], ShareFile]
+"""The share with this storage index and number. It blocks, and raises `NoSuchShare`."""
+
+
+class ShareSender:
+    """Answers with shares. A client that takes nothing for `idle_timeout` seconds is given up."""
+
+    def __init__(self, run_in_thread: ThreadRunner, clock: IReactorTime, idle_timeout: float) -> None:
+        self._run_in_thread = run_in_thread
+        self._clock = clock
+        self._idle_timeout = idle_timeout
+
+    async def send(self, call: Call, open_share: OpenShare) -> None:
+        request = call.request
+        wanted = _wanted(request.getHeader("Range"))
+        begin, end = wanted or Range(0, LARGEST_NUMBER)
+        in_turn = Turns(self._run_in_thread)
+        opening = in_turn(_open_and_read, open_share, call.storage_index, call.number, Range(begin, end))
+        share, piece = await claimed(opening, lambda opened: opened[0].close())
+        try:
+            if wanted and begin >= share.length:
+                answer(request, 204)
+                return
+            end = min(end, share.length)
+            request.setResponseCode(206 if wanted else 200)
+            request.setHeader("Content-Type", OCTETS)
+            request.setHeader("Content-Length", str(end - begin))
+            if wanted:
+                request.setHeader("Content-Range", content_range(begin, end - 1))
+            if request.method == b"HEAD" or len(piece) == end - begin:
+                request.write(piece)
+                return
+            async with streaming(request, self._clock, self._idle_timeout) as response:
+                await response.write(piece)
+                begin += len(piece)
+                while begin < end:
+                    piece = await in_turn(share.read, begin, min(PIECE, end - begin))
+                    if not piece:
+                        raise StoreError(f"{share.path}: became shorter while it was being read")
+                    await response.write(piece)
+                    begin += len(piece)
+        finally:
+            # After what a thread may still be reading.
+            in_turn(share.close)
+
+
+def _open_and_read(open_share: OpenShare, storage_index: bytes, number: int, wanted: Range) -> tuple[ShareFile, bytes]:
+    """Blocks. Most reads are small, so the first piece comes along with the share."""
+    share = open_share(storage_index, number)
+    try:
+        return share, share.read(wanted.begin, min(PIECE, wanted.end - wanted.begin))
+    except BaseException:
+        share.close()
+        raise
+
+
+def _wanted(header: str | None) -> Range | None:
+    if header is None:
+        return None
+    try:
+        return parse_range(header)
+    except BadMessage as error:
+        raise Refused(416, str(error)) from error
