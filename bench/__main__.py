@@ -1,0 +1,111 @@
+"""`bench/run`: measures a node, and says what it found."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
+
+from bench.findings import Finding, failed
+from bench.machine import describe
+from bench.report import Report
+from bench.rows import ROWS
+from bench.setting import QUICK, Scale, Setting, scratch_directory
+from bench.sizes import parse_size
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+
+_SIZES = ("small", "large", "short", "throughput", "client_file", "beside")
+_COUNTS = ("clients", "runs", "large_runs")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 if everything that was asked holds, else 1."""
+    arguments = _parser().parse_args(argv)
+    # Like Ctrl-C, so that nodes are ended and their data is taken away.
+    signal(SIGTERM, default_int_handler)
+    chosen = arguments.rows or list(ROWS)
+    scale = _scale(arguments)
+    with scratch_directory(arguments.scratch.absolute()) as scratch:
+        report = Report(
+            begun=datetime.now(UTC),
+            command=shlex.join(["bench/run", *(sys.argv[1:] if argv is None else argv)]),
+            scale=scale,
+            machine=describe(scratch),
+            findings=list(_measured(chosen, Setting(scale, scratch))),
+        )
+    print(report.markdown())
+    output = arguments.output
+    if output is None and scale == Scale() and set(chosen) == set(ROWS):
+        output = RESULTS
+    if output is not None:
+        report.write(output)
+    return 0 if report.all_hold else 1
+
+
+def _measured(chosen: Sequence[str], setting: Setting) -> Iterator[Finding]:
+    for name in chosen:
+        print(f"-- {name}", file=sys.stderr, flush=True)
+        try:
+            for finding in ROWS[name](setting):
+                print(f"{finding.what}: {finding.measured} [{finding.verdict}]", file=sys.stderr, flush=True)
+                yield finding
+        except Exception as error:
+            # What the other rows have to say is wanted all the same.
+            print(f"{name} broke off: {error}", file=sys.stderr, flush=True)
+            yield failed(name, error)
+
+
+def _scale(arguments: argparse.Namespace) -> Scale:
+    scale = QUICK if arguments.quick else Scale()
+    given = {field.name: getattr(arguments, field.name, None) for field in fields(Scale)}
+    return replace(scale, **{name: value for name, value in given.items() if value is not None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench/run",
+        description="Measures a node of its own. A run of all rows in full size writes bench/RESULTS.md.",
+    )
+    parser.add_argument(
+        "rows", nargs="*", type=_row, metavar="ROW", help=f"what to measure, of: {', '.join(ROWS)} (default: all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small and once, to see that everything works")
+    parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the table here, and the JSON beside it")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        default=HERE / ".work",
+        help="where the nodes' data lies meanwhile, up to 7 GB at a time (default: bench/.work)",
+    )
+    for name in _SIZES:
+        parser.add_argument(
+            _option(name), type=parse_size, metavar="SIZE", help=f"such as {getattr(Scale(), name) >> 20}M"
+        )
+    for name in _COUNTS:
+        parser.add_argument(_option(name), type=int, metavar="N", help=f"default: {getattr(Scale(), name)}")
+    return parser
+
+
+def _row(name: str) -> str:
+    if name not in ROWS:
+        raise argparse.ArgumentTypeError(f"there is no row {name!r}; there are {', '.join(ROWS)}")
+    return name
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
