@@ -15,7 +15,8 @@ from tahoeish.chk.errors import CorruptFile
 from tahoeish.grid.check import Checker, CheckResult
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.errors import GridError, OtherEncoding
-from tahoeish.grid.upload import IncompleteFile, Uploader
+from tahoeish.grid.shareset import IncompleteFile
+from tahoeish.grid.upload import Uploader
 
 
 @dataclass(frozen=True)

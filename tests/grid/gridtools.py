@@ -19,8 +19,9 @@ from tahoeish.chk.erasure import ZfecCodec
 from tahoeish.grid.check import Checker
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.repair import Repairer
+from tahoeish.grid.shareset import EncodingChoice
 from tahoeish.grid.spool import SpoolRoom
-from tahoeish.grid.upload import EncodingChoice, Uploaded, Uploader
+from tahoeish.grid.upload import Uploaded, Uploader
 from tahoeish.storage.container import DATA_OFFSET
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.gate import Gate

@@ -13,7 +13,7 @@ from tahoeish.chk.caps import ReadCap
 from tahoeish.grid.errors import OtherEncoding
 from tahoeish.grid.peer import PeerUnavailable
 from tahoeish.grid.repair import RepairResult
-from tahoeish.grid.upload import IncompleteFile
+from tahoeish.grid.shareset import IncompleteFile
 from tests.grid.faults import failing, full, stalling
 from tests.grid.gridtools import STALL_SECONDS, FolderGrid, content, failure_of, pieces, succeeded
 

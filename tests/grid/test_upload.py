@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.errors import WrongLength
 from tahoeish.grid.errors import GridFull, UploadUnhappy
-from tahoeish.grid.upload import MOST_ON_THE_ROAD
+from tahoeish.grid.road import MOST_SEGMENTS
 from tahoeish.streams.body import ClientGone
 from tests.grid.faults import failing, full, stalling
 from tests.grid.gridtools import STALL_SECONDS, FolderGrid, Tap, content, failure_of, pieces, succeeded
@@ -182,7 +182,7 @@ def test_the_road_is_no_longer_than_the_budget(grid: FolderGrid) -> None:
             yield piece
 
     uploading = Deferred.fromCoroutine(grid.uploader.upload(source(), 1 << 20))
-    assert drawn <= (MOST_ON_THE_ROAD + 2) * 4096
+    assert drawn <= (MOST_SEGMENTS + 2) * 4096
     uploading.cancel()
     failure_of(uploading)
     assert grid.held() == 0

@@ -1,0 +1,118 @@
+"""
+The way of one file's segments: full, sealed in a thread, absorbed in order, sent.
+
+Several are on it at the same time, as many as the budget has room for and `ROAD_BYTES` allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from threading import Lock
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, succeed
+from twisted.python.failure import Failure
+
+from tahoeish.chk.buffers import Buffer
+from tahoeish.chk.encoder import Encoder
+from tahoeish.chk.segment import SealedSegment, Segment
+from tahoeish.streams.budget import ByteBudget, Lease
+from tahoeish.streams.threads import ThreadRunner
+
+ROAD_BYTES = 24 * 1024 * 1024
+"""What one upload may have between full and acknowledged: enough to keep processors and peers busy."""
+
+FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48
+"""The same in segments."""
+
+
+class Road:
+    """
+    Takes the pieces of one file to where they are sent.
+
+    `expansion` is how many bytes of shares come from a byte of the file. `send` says when a segment isn't needed any
+    more. `broken` is called with the error when a segment can't get through by a fault of ours.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        expansion: float,
+        *,
+        budget: ByteBudget,
+        run_in_thread: ThreadRunner,
+        send: Callable[[SealedSegment], Deferred[None]],
+        broken: Callable[[Exception], None],
+    ) -> None:
+        self._encoder = encoder
+        self._expansion = expansion
+        self._budget = budget
+        self._run_in_thread = run_in_thread
+        self._send = send
+        self._broken = broken
+        places = ROAD_BYTES // int(encoder.segment_size * (1 + expansion))
+        self._places = DeferredSemaphore(max(FEWEST_SEGMENTS, min(places, MOST_SEGMENTS)))
+        self._travelling: set[Deferred[None]] = set()
+        self._clear: Deferred[None] | None = None
+        self._before: Deferred[None] = succeed(None)
+        self._absorbing = Lock()
+        self._sealed: dict[int, SealedSegment] = {}
+        self._absorbed = 0
+
+    async def carry(self, pieces: AsyncIterator[Buffer]) -> None:
+        """Returns when all has been sent, and absorbed by the encoder."""
+        async for piece in pieces:
+            for segment in self._encoder.write(piece):
+                await self._set_off(segment)
+        for segment in self._encoder.end():
+            await self._set_off(segment)
+        if self._travelling:
+            self._clear = Deferred()
+            await self._clear
+
+    def abandon(self) -> None:
+        """Nothing that is on the way needs to arrive."""
+        for travelling in list(self._travelling):
+            travelling.cancel()
+
+    async def _set_off(self, segment: Segment) -> None:
+        """Returns when the segment is on its way, so that the next may be filled."""
+        await self._places.acquire()
+        try:
+            lease = await self._budget.lease(segment.size + int(segment.size * self._expansion))
+        except BaseException:
+            self._places.release()
+            raise
+        before, self._before = self._before, Deferred()
+        travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._before))
+        self._travelling.add(travelling)
+        travelling.addBoth(self._arrived, travelling, lease)
+
+    async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], on_its_way: Deferred[None]) -> None:
+        plaintext_size = segment.size
+        sealed = await self._run_in_thread(self._seal, segment)
+        lease.shrink(lease.size - plaintext_size)
+        await before
+        sent = self._send(sealed)
+        del sealed
+        on_its_way.callback(None)
+        await sent
+
+    def _seal(self, segment: Segment) -> SealedSegment:
+        """In a thread. Segments may be sealed in any order, but are absorbed in their own, by whoever can."""
+        sealed = segment.seal()
+        with self._absorbing:
+            self._sealed[sealed.number] = sealed
+            while (following := self._sealed.pop(self._absorbed, None)) is not None:
+                self._encoder.absorb(following)
+                self._absorbed += 1
+        return sealed
+
+    def _arrived(self, result: object, travelling: Deferred[None], lease: Lease) -> None:
+        self._travelling.discard(travelling)
+        lease.release()
+        self._places.release()
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            assert isinstance(result.value, Exception)
+            self._broken(result.value)
+        elif not self._travelling and self._clear is not None and not self._clear.called:
+            self._clear.callback(None)
