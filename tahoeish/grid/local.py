@@ -44,7 +44,7 @@ from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 SYNC_EVERY = 32 * 1024 * 1024
 """Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
 
-_SEED_FILE = "permutation-seed"
+SEED_FILE = "permutation-seed"
 _SEED_SIZE = 32
 
 T = TypeVar("T")
@@ -90,11 +90,11 @@ class LocalPeer:
     def initialise(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
         """Make `directory` a peer's folder. If it is one already, it stays the same peer. Blocks."""
         directory.mkdir(parents=True, exist_ok=True)
-        seed_file = directory / _SEED_FILE
+        seed_file = directory / SEED_FILE
         if seed_file.exists():
             return
         # Never half a seed, not even after a crash: it would be another peer.
-        draft = directory / f"{_SEED_FILE}.new"
+        draft = directory / f"{SEED_FILE}.new"
         with draft.open("w", encoding="ascii") as file:
             file.write(base32.encode(random_bytes(_SEED_SIZE)) + "\n")
             file.flush()
@@ -176,14 +176,14 @@ class LocalPeer:
 
     def _read_seed(self) -> bytes:
         try:
-            seed = base32.decode((self._directory / _SEED_FILE).read_text("ascii").strip())
+            seed = base32.decode((self._directory / SEED_FILE).read_text("ascii").strip())
             if not seed:
                 raise ValueError("it is empty")
             return seed
         except (OSError, ValueError) as error:
             raise PeerUnavailable(
                 self.name,
-                f"{self._directory} isn't a peer folder (disk not mounted?): its {_SEED_FILE} can't be read ({error})",
+                f"{self._directory} isn't a peer folder (disk not mounted?): its {SEED_FILE} can't be read ({error})",
             ) from error
 
 

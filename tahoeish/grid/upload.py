@@ -56,9 +56,14 @@ class Uploaded:
         return [number for number in range(self.total) if number not in (self.shares or {})]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Uploader:
-    """What all uploads of a node share. `peer_timeout` is how long a peer may take over one thing, in seconds."""
+    """
+    What all uploads of a node share.
+
+    `peer_timeout` is how long a peer may take over one thing, in seconds. Another `encoding` may be set at any time; it
+    is for uploads that begin later.
+    """
 
     peers: Callable[[], Sequence[IStoragePeer]]
     encoding: EncodingChoice

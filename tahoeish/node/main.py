@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from tahoeish.client.cli import add_commands
+    from tahoeish.node.grid_commands import add_grid_commands
     from tahoeish.node.storage_commands import add_storage_commands
 
     parser = argparse.ArgumentParser(
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     config.set_defaults(command=_config)
     add_commands(commands)
+    add_grid_commands(commands)
     add_storage_commands(commands)
     return parser
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -30,59 +31,75 @@ class LocalPeers:
 
     def __init__(
         self,
-        peers: Sequence[tuple[LocalPeer, Path]],
         known_path: Path,
         *,
         run_in_thread: ThreadRunner,
         random_bytes: Callable[[int], bytes],
         clock: IReactorTime,
     ) -> None:
-        self._peers = peers
         self._known_path = known_path
         self._run_in_thread = run_in_thread
         self._random_bytes = random_bytes
+        self._running: list[LocalPeer] = []
         self._missing: list[LocalPeer] = []
+        self._in_turn = DeferredLock()
         self._retrying = LoopingCall(self._start_missing)
         self._retrying.clock = clock
 
-    def current(self) -> Sequence[LocalPeer]:
-        """All of them; one that isn't there says so when it is asked for something."""
-        return [peer for peer, _ in self._peers]
-
-    async def start(self) -> dict[str, str]:
-        """What is wrong, by peer, with those that can't be had now. Raises `NodeDirectoryError`."""
-        not_made = await self._run_in_thread(self._initialise_new)
-        self._missing = list(self.current())
+    async def start(self, peers: Sequence[tuple[LocalPeer, Path]]) -> dict[str, str]:
+        """
+        Take these in, besides those that are there. What is wrong, by peer, with all that can't be had now. Raises
+        `NodeDirectoryError`.
+        """
+        not_made = await self._run_in_thread(self._initialise_new, peers)
+        self._missing += [peer for peer, _ in peers]
         problems = await self._start_missing() | not_made
-        self._retrying.start(RETRY_SECONDS, now=False).addErrback(
-            lambda failure: log.failure("looking for missing peers", failure)
-        )
+        if not self._retrying.running:
+            self._retrying.start(RETRY_SECONDS, now=False).addErrback(
+                lambda failure: log.failure("looking for missing peers", failure)
+            )
         return problems
 
-    async def stop(self) -> None:
+    async def stop(self, peer: LocalPeer) -> None:
+        """Let go of one."""
+        if peer in self._missing:
+            self._missing.remove(peer)
+        else:
+            self._running.remove(peer)
+            await peer.stop()
+
+    async def stop_all(self) -> None:
         if self._retrying.running:
             self._retrying.stop()
-        for peer in self.current():
-            if peer not in self._missing:
-                await peer.stop()
+        for peer in [*self._running, *self._missing]:
+            await self.stop(peer)
 
     async def _start_missing(self) -> dict[str, str]:
+        # One at a time: a folder can be started by one only.
+        return await self._in_turn.run(Deferred.fromCoroutine, self._start_each())
+
+    async def _start_each(self) -> dict[str, str]:
         problems = {}
         for peer in list(self._missing):
             try:
                 await peer.start()
             except PeerError as error:
                 problems[peer.name] = error.reason
-            else:
+                continue
+            if peer in self._missing:
                 self._missing.remove(peer)
+                self._running.append(peer)
                 log.info("{peer} is there", peer=peer.name)
+            else:
+                # It isn't wanted any more.
+                await peer.stop()
         return problems
 
-    def _initialise_new(self) -> dict[str, str]:
+    def _initialise_new(self, peers: Sequence[tuple[LocalPeer, Path]]) -> dict[str, str]:
         known = self._known()
         made: list[str] = []
         problems = {}
-        for peer, directory in self._peers:
+        for peer, directory in peers:
             if str(directory) in known:
                 continue
             try:

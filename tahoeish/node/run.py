@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import (
     FilteringLogObserver,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     globalLogBeginner,
@@ -22,6 +23,8 @@ from tahoeish.node.config import Config
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
 from tahoeish.node.listening import CannotListen
 from tahoeish.node.service import Node
+
+log = Logger()
 
 
 def run_node(arguments: argparse.Namespace) -> int:
@@ -54,6 +57,7 @@ class _Run:
     def _start(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._signalled)
+        reload_on_hangup(self._node, self._reactor)
         starting = Deferred.fromCoroutine(self._node.start())
         starting.addCallbacks(self._started, self._failed)
 
@@ -87,6 +91,15 @@ class _Run:
         stopping.addBoth(lambda _: self._reactor.stop())
 
 
+def reload_on_hangup(node: Node, reactor: Any) -> None:
+    """Let SIGHUP, which `tahoeish grid reload` sends, change the peers."""
+
+    def reload() -> None:
+        Deferred.fromCoroutine(node.reload()).addErrback(lambda failure: log.failure("changing the peers", failure))
+
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
+
+
 def _announcement(node: Node, first_start: bool) -> str:
     config = node.config
     encoding = f"any {config.encoding.needed} of {config.encoding.total} shares rebuild a file"
@@ -96,7 +109,7 @@ def _announcement(node: Node, first_start: bool) -> str:
     ]
     if node.urls:
         lines += [
-            f"  peers   {len(config.grid.peers)}, {encoding}",
+            f"  peers   {len(config.grid.enabled_peers)}, {encoding}",
             f"  try     curl -T FILE {node.urls[0]}/uri",
         ]
     if node.nurl is not None:

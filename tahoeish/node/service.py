@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,20 @@ from tahoeish.chk.erasure import best_codec
 from tahoeish.gateway.errors import answer_failure
 from tahoeish.gateway.root import HEADERS, gateway_root
 from tahoeish.grid.download import Downloader
-from tahoeish.grid.local import LocalPeer
+from tahoeish.grid.shareset import EncodingChoice
 from tahoeish.grid.spool import SpoolRoom
-from tahoeish.grid.upload import EncodingChoice, Uploader
-from tahoeish.node.config import Config
+from tahoeish.grid.upload import Uploader
+from tahoeish.node.config import Config, ConfigError
 from tahoeish.node.directory import NodeDirectoryError, OpenNodeDirectory
 from tahoeish.node.listening import CannotListen, listen
+from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import LocalPeers
+from tahoeish.node.roster import Roster
 from tahoeish.node.storage_service import StorageService
 from tahoeish.storage.nurl import Nurl
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.gate import Gate
-from tahoeish.streams.request import BodyLimits, StreamingSite
+from tahoeish.streams.request import BodyLimits, StreamingRequest, StreamingSite
 from tahoeish.streams.tasks import together
 from tahoeish.streams.threads import WorkerPool
 
@@ -65,7 +67,8 @@ class Node(Service):
         # Of their own, so that somebody who wants a small file doesn't stand behind all that is being written.
         self._readers = WorkerPool(reactor, threads.disk, "read")
         self._starting: Deferred[None] | None = None
-        self._peers: LocalPeers | None = None
+        self._roster: Roster | None = None
+        self._uploader: Uploader | None = None
         self._storage: StorageService | None = None
         self._sites: list[StreamingSite] = []
 
@@ -119,9 +122,9 @@ class Node(Service):
         if self._storage is not None:
             await self._storage.stop_listening()
         await together([self._drain(site) for site in self._sites])
-        if self._peers is not None:
-            await self._peers.stop()
-            self._peers = None
+        if self._roster is not None:
+            await self._roster.stop()
+            self._roster = None
         if self._storage is not None:
             await self._storage.stop()
             self._storage = None
@@ -138,6 +141,26 @@ class Node(Service):
             for request in list(site.transfers):
                 request.stop()
 
+    async def reload(self) -> None:
+        """
+        Read anew which peers there are. Transfers that are under way keep those that they have. A configuration with
+        problems changes nothing.
+        """
+        if self._roster is None or self._directory is None or self._starting is not None:
+            return
+        try:
+            peers = self._directory.config().grid.peers
+            grid = replace(self.config.grid, peers=peers)
+            self.missing_peers = await self._roster.change(grid.enabled_peers)
+        except (ConfigError, NodeDirectoryError) as error:
+            log.error("the peers stay as they are: {problem}", problem=str(error))
+            return
+        self.config = replace(self.config, grid=grid)
+        if self._uploader is not None:
+            self._uploader.encoding = _encoding_choice(self.config)
+        self._tell_missing()
+        log.info("{count} peers from now on", count=len(grid.enabled_peers))
+
     # Inside.
 
     async def _start(self) -> None:
@@ -150,25 +173,28 @@ class Node(Service):
             self._sites.append(self._storage.site)
             await self._storage.listen()
         if self.config.gateway.enabled:
-            self._peers = self._local_peers(self._directory)
-            site = self._make_site(self._peers, self._directory)
+            self._roster = self._make_roster(self._directory)
+            site = self._make_site(self._roster, self._directory)
             self._sites.append(site)
             for endpoint in self.config.gateway.listen:
                 self._ports.append(await listen(self._reactor, endpoint, site))
         if self._storage is not None:
             await self._storage.start()
-        if self._peers is not None:
-            await self._start_gateway(self._peers, self._directory)
+        if self._roster is not None:
+            await self._start_gateway(self._roster, self._directory)
 
-    async def _start_gateway(self, peers: LocalPeers, directory: OpenNodeDirectory) -> None:
-        self.missing_peers = await peers.start()
-        for name, problem in self.missing_peers.items():
-            log.error("{name} is missing: {problem}", name=name, problem=problem)
+    async def _start_gateway(self, roster: Roster, directory: OpenNodeDirectory) -> None:
+        self.missing_peers = await roster.change(self.config.grid.enabled_peers)
+        self._tell_missing()
         for port in self._ports:
             port.resumeProducing()
         self.urls = [_url(port) for port in self._ports]
         directory.write_url(self.urls[0])
         log.info("listening at {urls}", urls=", ".join(self.urls))
+
+    def _tell_missing(self) -> None:
+        for name, problem in self.missing_peers.items():
+            log.error("{name} is missing: {problem}", name=name, problem=problem)
 
     def _storage_service(self, directory: OpenNodeDirectory) -> StorageService:
         return StorageService(
@@ -190,35 +216,32 @@ class Node(Service):
         with suppress(GraceOver):
             await site.when_quiet().addTimeout(ABORT_SECONDS, self._reactor)
 
-    def _local_peers(self, directory: OpenNodeDirectory) -> LocalPeers:
-        peers = [
-            (
-                LocalPeer(
-                    peer.name,
-                    peer.directory,
-                    run_in_thread=self._disks,
-                    read_in_thread=self._readers,
-                    lease_secret=directory.lease_secret,
-                    now=time.time,
-                    durable=self.config.durability.sync,
-                ),
-                peer.directory,
-            )
-            for peer in self.config.grid.peers
-        ]
-        return LocalPeers(
-            peers,
+    def _make_roster(self, directory: OpenNodeDirectory) -> Roster:
+        maker = PeerMaker(
+            self.config.grid,
+            reactor=self._reactor,
+            run_in_thread=self._disks,
+            read_in_thread=self._readers,
+            lease_secret=directory.lease_secret,
+            random_bytes=self._random_bytes,
+            durable=self.config.durability.sync,
+        )
+        folders = LocalPeers(
             directory.private_path / "peers.json",
             run_in_thread=self._disks,
             random_bytes=self._random_bytes,
             clock=self._reactor,
         )
+        return Roster(maker, folders, transfers=self._transfers, clock=self._reactor)
 
-    def _make_site(self, peers: LocalPeers, directory: OpenNodeDirectory) -> StreamingSite:
+    def _transfers(self) -> list[StreamingRequest]:
+        return [request for site in self._sites for request in site.transfers]
+
+    def _make_site(self, peers: Roster, directory: OpenNodeDirectory) -> StreamingSite:
         config, reactor = self.config, self._reactor
         codec = best_codec()
         work, reading = ByteBudget(config.memory.work), ByteBudget(config.memory.downloads)
-        uploader = Uploader(
+        uploader = self._uploader = Uploader(
             peers=peers.current,
             encoding=_encoding_choice(config),
             gate=Gate(work, reactor),
@@ -263,7 +286,7 @@ def _encoding_choice(config: Config) -> EncodingChoice:
     # As 7 of 10 is usual, which survives a few peers being away without giving up much of what was asked for. But
     # there can't be more happiness than peers.
     usual = max(encoding.needed, encoding.total * 7 // 10)
-    happy = encoding.happy or min(usual, len(config.grid.peers))
+    happy = encoding.happy or min(usual, len(config.grid.enabled_peers))
     return EncodingChoice(encoding.needed, encoding.total, happy, encoding.segment_size)
 
 

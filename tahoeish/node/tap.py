@@ -10,6 +10,7 @@ from twisted.python import usage
 
 from tahoeish.node.config import ConfigError
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
+from tahoeish.node.run import reload_on_hangup
 from tahoeish.node.service import Node
 
 
@@ -42,4 +43,7 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
-    return cast(IService, Node(options.config, options.directory.path, reactor, os.urandom))
+    node = Node(options.config, options.directory.path, reactor, os.urandom)
+    # twistd has handlers of its own for what ends it, but none for this.
+    reactor.callWhenRunning(reload_on_hangup, node, reactor)
+    return cast(IService, node)

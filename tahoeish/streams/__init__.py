@@ -8,6 +8,8 @@ Bytes in motion.
 - A **response** (`response`) is written only as fast as the client drinks.
 - A **form** (`forms`) is a multipart body taken apart while it arrives.
 - A **producer** (`producer`) is the same thing the other way round: the body of a request that we send.
+- A **pinned agent** (`tls`) sends requests to a server that it knows by its key. It is **attentive** (`attentive`):
+  it hears an early answer early.
 - A **gate** (`gate`) lets newcomers in while there is little to do.
 - A **budget** (`budget`) is the memory that all transfers of a node share.
 - **Threads** (`threads`) do what takes the processor or waits for a disk.

@@ -74,6 +74,11 @@ class _AttentiveFactory(WrappingFactory[_AttentiveTransport]):
     protocol = _AttentiveTransport
     noisy = False
 
+    def __init__(self, wrapped: Any) -> None:
+        # Nobody wants to read in the log of each connection that comes and goes.
+        wrapped.noisy = False
+        super().__init__(wrapped)
+
 
 @implementer(IStreamClientEndpoint)
 class AttentiveEndpoint:

@@ -8,7 +8,7 @@ sentence of documentation, declared once in `model`; a `Problem` is what a perso
 from .model import Config, Durability, Encoding, Gateway, Grid, Log, Memory, Peer, Storage, Threads
 from .problems import ConfigError, Problem
 from .reading import parse
-from .writing import default_text, effective_text
+from .writing import default_text, effective_text, peer_text
 
 __all__ = [
     "Config",
@@ -26,4 +26,5 @@ __all__ = [
     "default_text",
     "effective_text",
     "parse",
+    "peer_text",
 ]

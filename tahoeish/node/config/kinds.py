@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeGuard, TypeVar
 
 from tahoeish.chk import base32
+from tahoeish.storage.nurl import BadNurl, Nurl
 
 from .problems import shown
 from .quantities import format_duration, format_size, parse_duration, parse_size
@@ -197,22 +198,45 @@ class Location(Kind[str]):
 
 @dataclass(frozen=True, slots=True)
 class Base32(Kind[str]):
-    """Some bytes in base32, lower case and unpadded. Empty stands for "none given"."""
+    """Some bytes in base32, lower case and unpadded; `size` of them, if it isn't 0. Empty stands for "none given"."""
+
+    size: int = 0
 
     def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise BadValue(f"must be a text in base32, not {shown(value)}")
         try:
-            if isinstance(value, str):
-                base32.decode(value)
-                return value
+            data = base32.decode(value)
         except ValueError as error:
             raise BadValue(f"{shown(value)}: {error}") from error
-        raise BadValue(f"must be a text in base32, not {shown(value)}")
+        if data and self.size not in (0, len(data)):
+            raise BadValue(f"{shown(value)} stands for {len(data)} bytes; there must be {self.size}")
+        return value
 
     def write(self, value: str) -> str:
         return write_string(value)
 
     def describe(self) -> str:
-        return "base32 text"
+        return f"base32 text, {self.size} bytes" if self.size else "base32 text"
+
+
+@dataclass(frozen=True, slots=True)
+class NurlText(Kind[Nurl]):
+    """A storage node's NURL. Whoever reads it can use the storage node, so messages don't show it."""
+
+    def read(self, value: object) -> Nurl:
+        if not isinstance(value, str):
+            raise BadValue("must be the text that `tahoeish storage nurl` prints")
+        try:
+            return Nurl.parse(value)
+        except BadNurl as error:
+            raise BadValue(f"is no NURL: {error}") from error
+
+    def write(self, value: Nurl) -> str:
+        return write_string(str(value))
+
+    def describe(self) -> str:
+        return "NURL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .kinds import BadValue, Base32, Boolean, Choice, Directory, Duration, Endpoints, Integer, Location, Name, Size
+from tahoeish.storage.nurl import Nurl
+
+from .kinds import (
+    BadValue,
+    Base32,
+    Boolean,
+    Choice,
+    Directory,
+    Duration,
+    Endpoints,
+    Integer,
+    Location,
+    Name,
+    NurlText,
+    Size,
+)
 from .problems import ConfigError, Problem, shown
 from .quantities import KIB, MIB
-from .schema import key, tables
+from .schema import key, optional, tables
 
 MAX_SHARES = 256
+TUB_ID_SIZE = 20
 
 _ENDPOINTS = Endpoints()
 _BUDGET = Size(at_least=4 * MIB)
@@ -97,10 +113,28 @@ class Durability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One place for shares. Each is a folder, which can be on a disk of its own."""
+    """One place for shares: a folder, which can be on a disk of its own, or a storage node elsewhere."""
 
-    directory: Path = key(Directory(), None, "The folder; a relative path counts from the node's directory.")
-    name: str = key(Name(), "", "What messages call this peer; the folder as it is written here if empty.")
+    directory: Path | None = optional(Directory(), "A folder; a relative path counts from the node's directory.")
+    nurl: Nurl | None = optional(
+        NurlText(),
+        "A storage node instead, by what `tahoeish storage nurl` prints there. It is a secret: who has it can use it.",
+    )
+    nickname: str = key(
+        Name(), "", "What messages call this peer; the folder as it is written here, or the node's address, if empty."
+    )
+    permutation_seed: str = key(
+        Base32(),
+        "",
+        "What a storage node's place among others is computed from, in base32; its key if empty. Folders bring their"
+        " own.",
+    )
+    tub_id: str = key(
+        Base32(TUB_ID_SIZE),
+        "",
+        "What a storage node's leases are made with, as Tahoe-LAFS clients do it; made from the seed if empty.",
+    )
+    enabled: bool = key(Boolean(), True, "Whether shares are stored and looked for there.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +151,28 @@ class Grid:
         120.0,
         "How long a peer may take over one write, or one sync to its disk, before its share is given up.",
     )
+    connect_timeout: float = key(Duration(at_least=1), 30.0, "How long connecting to a storage node may take.")
+    answer_timeout: float = key(
+        Duration(at_least=1),
+        60.0,
+        "How long a storage node may neither take nor say anything before a request is given up.",
+    )
+    connections_per_peer: int = key(
+        Integer(1, 1000), 16, "How many connections to one storage node are kept for the next requests."
+    )
+    parallel_writes: int = key(
+        Integer(1, 64), 3, "How many pieces of one share may be on their way to a storage node at the same time."
+    )
+    unknown_length_limit: int = key(
+        Size(at_least=MIB),
+        64 * KIB * MIB,
+        "The room that a storage node is asked for when nobody knows how long the share will be.",
+    )
     peers: tuple[Peer, ...] = tables(Peer)
+
+    @property
+    def enabled_peers(self) -> tuple[Peer, ...]:
+        return tuple(peer for peer in self.peers if peer.enabled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,10 @@ class _Reader:
         return {} if None in items else {str(path[-1]): tuple(items)}
 
     def _placed(self, peer: Peer) -> Peer:
-        return Peer(directory=self._place(peer.directory), name=peer.name or str(peer.directory))
+        # Both or neither is a problem, for which there is another place.
+        usual = str(peer.directory or "") or (peer.nurl.location if peer.nurl else "")
+        directory = None if peer.directory is None else self._place(peer.directory)
+        return replace(peer, directory=directory, nickname=peer.nickname or usual)
 
     def _place(self, directory: Path) -> Path:
         # Lexically, so that "peers/1" and "./peers/1" are seen to be one folder before any of them exists.
@@ -133,24 +136,46 @@ class _Reader:
             self._report(("encoding", "happy"), message)
 
     def _check_peers_suffice(self, encoding: Encoding, grid: Grid) -> None:
-        peers = len(grid.peers)
-        if not peers:
+        peers = len(grid.enabled_peers)
+        if not grid.peers:
             path: KeyPath = ("grid", "peers")
             self._report(path, f"are missing; add one or more sections {_header((*path, 0))}")
+        elif not peers:
+            self._report(("grid", "peers"), "are all disabled")
         elif encoding.happy > peers:
             message = f"{encoding.happy} different peers must hold shares, but there are only {peers}"
             self._report(("encoding", "happy"), message)
 
     def _check_peers(self) -> None:
-        directories: set[Path] = set()
-        names: set[str] = set()
+        places: set[Path | bytes] = set()
+        nicknames: set[str] = set()
         for path, peer in self._peers.items():
-            if peer.directory in directories:
-                self._report((*path, "directory"), f"{shown(str(peer.directory))} is another peer's already")
-            elif peer.name in names:
-                self._report((*path, "name"), f"{shown(peer.name)} is another peer's already")
-            directories.add(peer.directory)
-            names.add(peer.name)
+            place = self._place_of(path, peer)
+            if place is None:
+                continue
+            if place in places:
+                key, what = ("directory", shown(str(place))) if isinstance(place, Path) else ("nurl", "its key")
+                self._report((*path, key), f"{what} is another peer's already")
+            elif peer.nickname in nicknames:
+                self._report((*path, "nickname"), f"{shown(peer.nickname)} is another peer's already")
+            places.add(place)
+            nicknames.add(peer.nickname)
+
+    def _place_of(self, path: KeyPath, peer: Peer) -> Path | bytes | None:
+        """What no two peers can have in common; None if there are problems."""
+        if peer.nurl is not None:
+            if peer.directory is None:
+                return peer.nurl.spki_hash
+            self._report((*path, "nurl"), "a peer is a storage node or a folder (directory), not both")
+        elif peer.directory is None:
+            self._report((*path, "directory"), "is missing, or nurl in its place")
+        else:
+            alien = [key for key in ("permutation_seed", "tub_id") if getattr(peer, key)]
+            for key in alien:
+                self._report((*path, key), "is for storage nodes (nurl); a folder brings its own")
+            if not alien:
+                return peer.directory
+        return None
 
     def _unknown_at_top(self, name: str, value: object) -> None:
         if isinstance(value, dict | list):

@@ -54,7 +54,9 @@ def _section(header: str, section: type) -> Iterator[str]:
 
 
 def _default(key: Key) -> str:
-    return "none, required" if key.required else f"`{key.kind.write(key.default)}`"
+    if key.required or key.default is None:
+        return "none, required" if key.required else "none"
+    return f"`{key.kind.write(key.default)}`"
 
 
 if __name__ == "__main__":

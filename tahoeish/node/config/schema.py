@@ -41,6 +41,11 @@ def key(kind: Kind[T], default: T | None, doc: str) -> T:
     return field(default=default, metadata=metadata)
 
 
+def optional(kind: Kind[T], doc: str) -> T | None:
+    """A field for a key that may be missing, which is then None and isn't written."""
+    return field(default=None, metadata={_METADATA_KEY: _KeyDeclaration(kind, doc)})
+
+
 def tables(section: type[T]) -> tuple[T, ...]:
     """A field for sub-tables, `[[section.name]]`, of which there must be one or more."""
     return field(default=(), metadata={_METADATA_KEY: _TablesDeclaration(section)})

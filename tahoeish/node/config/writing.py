@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .kinds import write_string
-from .model import Config
+from .model import Config, Peer
 from .schema import keys_of, sections_of, summary, tables_of
 
 DEFAULT_PEERS = ("peers/1", "peers/2", "peers/3")
@@ -21,6 +21,14 @@ _PREAMBLE = """\
 def default_text(peers: Sequence[str] = DEFAULT_PEERS) -> str:
     """The file of a first start: every key with its sentence and default, and the peers spelt out."""
     return "\n".join([_PREAMBLE, *_default_sections(peers)])
+
+
+def peer_text(peer: Peer) -> str:
+    """A peer's section, without the keys that have their default."""
+    keys = keys_of(Peer).values()
+    values = [(key, getattr(peer, key.name)) for key in keys]
+    lines = [f"{key.name} = {key.kind.write(value)}" for key, value in values if value != key.default]
+    return "\n".join(["[[grid.peers]]", *lines, ""])
 
 
 def effective_text(config: Config) -> str:
@@ -56,4 +64,6 @@ def _effective_sections(config: Config) -> Iterator[str]:
 
 def _values(section: type, values: Any) -> Iterator[str]:
     for key in keys_of(section).values():
-        yield f"{key.name} = {key.kind.write(getattr(values, key.name))}"
+        value = getattr(values, key.name)
+        if value is not None:
+            yield f"{key.name} = {key.kind.write(value)}"

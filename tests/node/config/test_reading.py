@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from tahoeish.node.config import Config, ConfigError, Problem, parse
+from tahoeish.storage.nurl import Nurl
 
 BASE = Path("/node")
 ONE_PEER = '[[grid.peers]]\ndirectory = "peers/1"\n'
+SWISSNUM = "zj6vmlqjdtwhfrukhtuk37uwi64jfixl"
+NURL = f"pb://{'A' * 43}@node.example:3457/{SWISSNUM}#v=1"
+STORAGE_NODE = f'[[grid.peers]]\nnurl = "{NURL}"\n'
 HINT = 'write it like "tcp:3456:interface=127.0.0.1"'
 
 
@@ -88,7 +92,7 @@ directory = "peers/1"
 [[grid.peers]]
 directory = "./peers/1"
 [[grid.peers]]
-nme = "third"
+nicknme = "third"
 [threads]
 disk = "many"
 """
@@ -103,8 +107,8 @@ disk = "many"
         "tahoeish.toml:9: [encoding] needed: 5 shares needed of only 4 made (total)",
         "tahoeish.toml:11: [encoding] sync: unknown key; it belongs in [durability]",
         'tahoeish.toml:16: [[grid.peers]] directory: "/node/peers/1" is another peer\'s already',
-        "tahoeish.toml:17: [[grid.peers]] directory: is missing",
-        'tahoeish.toml:18: [[grid.peers]] nme: unknown key; did you mean "name"?',
+        "tahoeish.toml:17: [[grid.peers]] directory: is missing, or nurl in its place",
+        'tahoeish.toml:18: [[grid.peers]] nicknme: unknown key; did you mean "nickname"?',
         'tahoeish.toml:20: [threads] disk: must be a whole number, not "many"',
     ]
 
@@ -192,22 +196,65 @@ class TestPeers:
 
         assert [peer.directory for peer in config.grid.peers] == [Path("/node/b"), Path("/disk")]
 
-    def test_are_called_by_their_name_or_as_their_folder_is_written(self) -> None:
-        config = parse(f'{ONE_PEER}[[grid.peers]]\ndirectory = "b"\nname = "big disk"', base=BASE)
+    def test_are_called_by_their_nickname_or_as_their_folder_is_written(self) -> None:
+        config = parse(f'{ONE_PEER}[[grid.peers]]\ndirectory = "b"\nnickname = "big disk"', base=BASE)
 
-        assert [peer.name for peer in config.grid.peers] == ["peers/1", "big disk"]
+        assert [peer.nickname for peer in config.grid.peers] == ["peers/1", "big disk"]
 
-    def test_two_of_one_name_are_refused(self) -> None:
-        second = '[[grid.peers]]\ndirectory = "b"\nname = "peers/1"\n'
+    def test_two_of_one_nickname_are_refused(self) -> None:
+        second = '[[grid.peers]]\ndirectory = "b"\nnickname = "peers/1"\n'
 
         assert complaints(ONE_PEER + second) == [
-            'tahoeish.toml:5: [[grid.peers]] name: "peers/1" is another peer\'s already'
+            'tahoeish.toml:5: [[grid.peers]] nickname: "peers/1" is another peer\'s already'
         ]
 
     def test_inline_ones_are_found_in_their_lines(self) -> None:
-        assert complaints('[grid]\npeers = [\n  { directory = "a" },\n  { directory = "b", name = 1 },\n]') == [
-            "tahoeish.toml:4: [[grid.peers]] name: must be a text of printable characters, not 1"
+        assert complaints('[grid]\npeers = [\n  { directory = "a" },\n  { directory = "b", nickname = 1 },\n]') == [
+            "tahoeish.toml:4: [[grid.peers]] nickname: must be a text of printable characters, not 1"
         ]
+
+    def test_a_storage_node_is_called_by_its_address(self) -> None:
+        (peer,) = parse(STORAGE_NODE, base=BASE).grid.peers
+
+        assert peer.nurl == Nurl.parse(NURL)
+        assert peer.nickname == "node.example:3457"
+        assert peer.directory is None
+
+    def test_is_a_folder_or_a_storage_node(self) -> None:
+        assert complaints(f'{STORAGE_NODE}directory = "b"\n[[grid.peers]]\nnickname = "nowhere"') == [
+            "tahoeish.toml:2: [[grid.peers]] nurl: a peer is a storage node or a folder (directory), not both",
+            "tahoeish.toml:4: [[grid.peers]] directory: is missing, or nurl in its place",
+        ]
+
+    def test_one_storage_node_is_one_peer(self) -> None:
+        moved = STORAGE_NODE.replace("node.example", "moved.example")
+
+        assert complaints(STORAGE_NODE + moved) == [
+            "tahoeish.toml:4: [[grid.peers]] nurl: its key is another peer's already"
+        ]
+
+    def test_a_wrong_nurl_is_told_without_its_secret(self) -> None:
+        (told,) = complaints(STORAGE_NODE.replace("v=1", "v=2"))
+
+        assert told.startswith("tahoeish.toml:2: [[grid.peers]] nurl: is no NURL: ")
+        assert SWISSNUM not in told
+
+    def test_what_goes_with_storage_nodes_is_refused_for_folders(self) -> None:
+        assert complaints(f'{ONE_PEER}permutation_seed = "aa"\ntub_id = "{"a" * 32}"') == [
+            "tahoeish.toml:3: [[grid.peers]] permutation_seed: is for storage nodes (nurl); a folder brings its own",
+            "tahoeish.toml:4: [[grid.peers]] tub_id: is for storage nodes (nurl); a folder brings its own",
+        ]
+
+    def test_a_tub_id_has_twenty_bytes(self) -> None:
+        assert complaints(f'{STORAGE_NODE}tub_id = "aa"') == [
+            'tahoeish.toml:3: [[grid.peers]] tub_id: "aa" stands for 1 bytes; there must be 20'
+        ]
+
+    def test_disabled_ones_do_not_count(self) -> None:
+        config = parse(f'{ONE_PEER}[[grid.peers]]\ndirectory = "b"\nenabled = false', base=BASE)
+
+        assert [peer.nickname for peer in config.grid.enabled_peers] == ["peers/1"]
+        assert complaints(f"{ONE_PEER}enabled = false") == ["tahoeish.toml:1: [grid] peers: are all disabled"]
 
     def test_one_pair_of_brackets_is_too_few(self) -> None:
         assert complaints('[grid.peers]\ndirectory = "a"') == [

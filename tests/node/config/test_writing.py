@@ -22,10 +22,12 @@ from tahoeish.node.config.kinds import (
     Kind,
     Location,
     Name,
+    NurlText,
     Size,
 )
 from tahoeish.node.config.reference import reference_text
 from tahoeish.node.config.schema import keys_of, sections_of
+from tahoeish.storage.nurl import Nurl
 
 BASE = Path("/node")
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
@@ -53,8 +55,11 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
             return printable.filter(lambda text: not text.startswith("~")).map(BASE.joinpath)
         case Location():
             return st.just("") | st.integers(0, 65535).map("node.example:{}".format)
-        case Base32():
-            return st.binary(max_size=40).map(base32.encode)
+        case Base32(size):
+            return st.just("") | st.binary(min_size=size, max_size=size or 40).map(base32.encode)
+        case NurlText():
+            keys = st.binary(min_size=32, max_size=32)
+            return st.builds(Nurl, keys, st.just("node.example"), st.integers(1, 65535), st.just("swissnum"))
     raise AssertionError(kind)
 
 
@@ -63,33 +68,40 @@ def filled(section: type) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({name: values_of(key.kind) for name, key in keys_of(section).items()})
 
 
+def peers() -> st.SearchStrategy[dict[str, Any]]:
+    not_of_folders = {"nurl": None, "permutation_seed": "", "tub_id": ""}
+    return filled(Peer).flatmap(lambda peer: st.sampled_from([{**peer, **not_of_folders}, {**peer, "directory": None}]))
+
+
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
-    peers = draw(
+    chosen = draw(
         st.lists(
-            filled(Peer),
+            peers(),
             min_size=1,
             max_size=4,
-            unique_by=(lambda peer: peer["directory"], lambda peer: peer["name"]),
+            unique_by=(lambda peer: peer["directory"] or peer["nurl"].spki_hash, lambda peer: peer["nickname"]),
         )
     )
     sections = {
         name: section(**draw(filled(section))) for name, section in sections_of(Config).items() if section is not Grid
     }
-    grid = Grid(**draw(filled(Grid)), peers=tuple(Peer(**peer) for peer in peers))
+    # One at least must be enabled.
+    chosen[0]["enabled"] = True
+    grid = Grid(**draw(filled(Grid)), peers=tuple(Peer(**peer) for peer in chosen))
     total = draw(st.integers(1, 256))
     encoding = replace(
         sections["encoding"],
         needed=draw(st.integers(1, total)),
         total=total,
-        happy=draw(st.integers(0, min(total, len(peers)))),
+        happy=draw(st.integers(0, min(total, len(grid.enabled_peers)))),
     )
     gateway = replace(sections["gateway"], enabled=draw(st.booleans()) or not sections["storage"].enabled)
     return Config(**{**sections, "grid": grid, "encoding": encoding, "gateway": gateway})
 
 
 def is_normal(config: Config) -> bool:
-    directories = [config.storage.directory, *(peer.directory for peer in config.grid.peers)]
+    directories = [config.storage.directory, *(peer.directory for peer in config.grid.peers if peer.directory)]
     return all(".." not in directory.parts for directory in directories)
 
 

@@ -1,0 +1,177 @@
+"""
+What can be asked of one storage node.
+
+Each request can be repeated without harm. One that came too late for a kept connection is repeated at once, for then
+nothing is wrong; those of an upload, which it would be a pity to lose, also when the storage node is away for a moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+
+from tahoeish.chk.buffers import Buffer
+from tahoeish.grid.gbs_exchange import Answer, ConnectionBroke, Exchange, Patience, Request, Silent, Unreachable
+from tahoeish.grid.peer import PeerError, PeerFull, PeerUnavailable
+from tahoeish.storage.nurl import Nurl
+from tahoeish.storage.wire import (
+    EXTENSIONS_PATH,
+    VERSION_PATH,
+    BadMessage,
+    Secret,
+    Version,
+    authorization,
+    load_version,
+    secret_header,
+)
+
+LONGEST_MESSAGE = 1024 * 1024
+"""Bytes. No message that makes sense is nearly as long."""
+
+_MOST_SHOWN = 200
+
+M = TypeVar("M", bytes, str)
+T = TypeVar("T")
+
+
+class GbsClient:
+    """
+    Talks to the storage node at `nurl`, which messages call `name`.
+
+    All of it raises `PeerUnavailable` when no answer comes, and may be cancelled.
+    """
+
+    def __init__(
+        self, nurl: Nurl, name: str, *, agent: IAgent, clock: IReactorTime, patience: Patience | None = None
+    ) -> None:
+        self.name = name
+        self._address = f"https://{nurl.location}"
+        self._authorization = authorization(nurl.swissnum)
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._exchange = Exchange(name, agent, clock, self._patience)
+        self._can_finish: bool | None = None
+
+    async def version(self) -> Version:
+        answer = await self.request("GET", VERSION_PATH)
+        if answer.status != 200:
+            raise self.refusal(answer)
+        return self.read(load_version, answer.body)
+
+    async def can_finish(self) -> bool:
+        """Whether it takes shares whose length shows in the end. Asked once, and again after it was away."""
+        if self._can_finish is None:
+            answer = await self.request("GET", EXTENSIONS_PATH)
+            if answer.status >= 500:
+                raise self.refusal(answer)
+            self._can_finish = answer.status == 200 and _offers_finish(answer.body)
+        return self._can_finish
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        secrets: Mapping[Secret, bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Sequence[Buffer] | None = None,
+        longest: int = LONGEST_MESSAGE,
+        insist: bool = False,
+    ) -> Answer:
+        """
+        The answer, whatever its status.
+
+        To `insist` is to try again when the storage node can't be reached, or has failed. The body's buffers must not
+        change until the request is over.
+        """
+        request = Request(method, self._address + path, self._headers(secrets, headers), body, longest)
+        attempts = max(2, self._patience.attempts) if insist else 2
+        for attempt in range(1, attempts):
+            pause = self._patience.pause
+            try:
+                answer = await self._once(request)
+                if not insist or not _is_passing(answer.status):
+                    return replace(answer, attempts=attempt)
+            except ConnectionBroke:
+                if attempt == 1:
+                    # As a rule it was one that we had kept, and the other side hadn't.
+                    pause = 0
+            except Unreachable:
+                if not insist:
+                    raise
+            await deferLater(self._clock, pause)
+        return replace(await self._once(request), attempts=attempts)
+
+    async def farewell(self, method: str, path: str, secrets: Mapping[Secret, bytes]) -> Answer:
+        """A request that only cleans up, and isn't worth waiting for long."""
+        asking = Deferred.fromCoroutine(self.request(method, path, secrets=secrets))
+        timer = self._clock.callLater(self._patience.farewell, asking.cancel)
+        try:
+            return await asking
+        except CancelledError:
+            if timer.active():
+                raise
+            raise Silent(self.name, self._patience.farewell) from None
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    def read(self, load: Callable[[M], T], message: M) -> T:
+        """What a message says. Raises `PeerError`."""
+        try:
+            return load(message)
+        except BadMessage as error:
+            raise PeerError(self.name, f"its answer isn't what the protocol has: {error}") from error
+
+    def refusal(self, answer: Answer) -> PeerError:
+        """What to raise for an answer that is of no use."""
+        if answer.status == 507:
+            return PeerFull(self.name, "it has no room left")
+        return PeerError(self.name, f"it answered with status {answer.status}{_said(answer)}")
+
+    async def _once(self, request: Request) -> Answer:
+        try:
+            return await self._exchange(request)
+        except PeerUnavailable:
+            # It may come back as another program.
+            self._can_finish = None
+            raise
+
+    def _headers(self, secrets: Mapping[Secret, bytes] | None, others: Mapping[str, str] | None) -> Headers:
+        headers = Headers({name: [value] for name, value in (others or {}).items()})
+        headers.setRawHeaders("Authorization", [self._authorization])
+        if secrets:
+            values = [secret_header(kind, secret) for kind, secret in secrets.items()]
+            headers.setRawHeaders("X-Tahoe-Authorization", values)
+        return headers
+
+
+def _is_passing(status: int) -> bool:
+    """Whether it may be otherwise in a moment. A disk that is full won't."""
+    return status >= 500 and status != 507
+
+
+def _offers_finish(body: bytes) -> bool:
+    try:
+        offer = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(offer, dict) and offer.get("finish") == 1
+
+
+def _said(answer: Answer) -> str:
+    """Its own words, where they are for people."""
+    content_type = (answer.headers.getRawHeaders("Content-Type") or ["text/plain"])[0]
+    text = answer.body[: 4 * _MOST_SHOWN].decode("utf-8", "replace").strip()
+    if not content_type.startswith("text/plain") or not text:
+        return ""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return f": {shown[:_MOST_SHOWN]}"
