@@ -18,6 +18,7 @@ from tahoeish.grid.peer import IStoragePeer
 from tahoeish.node.config import Peer
 from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import LocalPeers
+from tahoeish.streams.tasks import together
 from tahoeish.streams.tls import PinnedAgent
 
 log = Logger()
@@ -85,10 +86,8 @@ class Roster:
         """Let go of all."""
         if self._dismissing.running:
             self._dismissing.stop()
-        retired = [retired.member for retired in self._retired.values()]
-        for member in [*self._members.values(), *retired]:
-            if member.agent is not None:
-                await self._close(member.agent)
+        members = [*self._members.values(), *(retired.member for retired in self._retired.values())]
+        await together(self._close(member.agent) for member in members if member.agent is not None)
         await self._folders.stop_all()
 
     async def _change(self, peers: Iterable[Peer]) -> dict[str, str]:

@@ -207,6 +207,17 @@ class TestWriting:
         assert await peer.share_numbers(STORAGE_INDEX) == set()
 
     @pytest_twisted.ensureDeferred
+    async def test_a_refusal_is_heard_while_much_is_still_to_be_sent(self, grid: Grid) -> None:
+        peer = grid.peer()
+        writer = await allocated(peer, 0, MORE_THAN_SOCKETS_HOLD)
+        await writer.abort()
+
+        with pytest.raises(ShareMissing):
+            await writer.write(1, [bytes(MORE_THAN_SOCKETS_HOLD - 1)])
+        assert grid.node.count("PATCH") == 1
+        await grid.node.is_quiet()
+
+    @pytest_twisted.ensureDeferred
     async def test_a_short_absence_does_no_harm(self, grid: Grid) -> None:
         peer = grid.peer(patience=replace(QUICK, pause=0.2))
         assert await peer.share_numbers(STORAGE_INDEX) == set()
