@@ -19,6 +19,11 @@ log = Logger()
 BATCH = 1024 * 1024
 """What has piled up while the peer was busy goes in one write, of about this size at the most."""
 
+WORTH_A_REQUEST = 512 * 1024
+"""Each request to a peer elsewhere costs both sides as much as many blocks: a few are worth a little patience."""
+
+A_BIT_SECONDS = 0.02
+
 _PADDING = 1024 * 1024
 
 
@@ -56,6 +61,7 @@ class ShareStream:
         # What the peer is busy with, and until when it may be.
         self._working: dict[Deferred[None], float] = {}
         self._watch_call: IDelayedCall | None = None
+        self._gather_call: IDelayedCall | None = None
 
     @property
     def number(self) -> int:
@@ -104,16 +110,27 @@ class ShareStream:
     # The queue.
 
     def _pump(self) -> None:
-        # A second write at the same time is worth a request of its own only when it is a large one.
-        while (
-            self._queue
-            and self.problem is None
-            and (self._writes == 0 or (self._writes < self.writer.parallel_writes and self._queued >= BATCH))
-        ):
+        while self._queue and self.problem is None and self._may_write():
             offset, blocks, waiting = self._next_batch()
             self._writes += 1
             self._attempt(self.writer.write(offset, blocks)).addBoth(self._written, waiting)
             del blocks
+
+    def _may_write(self) -> bool:
+        if self._writes:
+            # A second write at the same time is worth a request of its own only when it is a large one.
+            return self._writes < self.writer.parallel_writes and self._queued >= BATCH
+        if self.writer.parallel_writes == 1 or self._queued >= WORTH_A_REQUEST or self._gathered_long_enough():
+            return True
+        if self._gather_call is None:
+            self._gather_call = self._clock.callLater(A_BIT_SECONDS, self._pump)
+        return False
+
+    def _gathered_long_enough(self) -> bool:
+        if self._gather_call is None or self._gather_call.active():
+            return False
+        self._gather_call = None
+        return True
 
     def _written(self, result: object, waiting: list[Callable[[], None]]) -> None:
         self._writes -= 1
@@ -189,9 +206,10 @@ class ShareStream:
             self._watch_call = self._clock.callLater(min(self._working.values()) - now, self._look_at_the_clock)
 
     def _stop_watching(self) -> None:
-        if self._watch_call is not None:
-            self._watch_call.cancel()
-            self._watch_call = None
+        for call in (self._watch_call, self._gather_call):
+            if call is not None and call.active():
+                call.cancel()
+        self._watch_call = self._gather_call = None
 
     def _lose(self, problem: str) -> None:
         if self.problem is None:

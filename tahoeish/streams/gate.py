@@ -20,11 +20,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tahoeish.streams.budget import ByteBudget
 
 TICK_SECONDS = 0.02
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 class Gate:
-    """The way in to a budget. "Much to do" is when more than half of it is on lease."""
+    """The way in to a budget. "Much to do" is when more than a third of it is on lease."""
 
     def __init__(self, budget: ByteBudget, clock: IReactorTime) -> None:
         self._budget = budget
@@ -53,10 +53,10 @@ class Gate:
 
     def _has_room(self, size: int) -> bool:
         budget = self._budget
-        if budget.waiting or budget.used > budget.capacity // 2:
+        if budget.waiting or budget.used > budget.capacity // 3:
             return False
         # Those who have just come in lease nothing yet.
-        return self._let_in == 0 or self._let_in + size <= budget.capacity // 4
+        return self._let_in == 0 or self._let_in + size <= budget.capacity // 16
 
     def _watch(self) -> None:
         if self._tick_call is None:

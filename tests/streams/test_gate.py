@@ -39,7 +39,7 @@ def test_the_first_one_need_not_wait(crowd: Crowd) -> None:
 
 
 def test_of_many_a_few_come_in_at_a_time(crowd: Crowd) -> None:
-    waiters = crowd.come(10)
+    waiters = crowd.come(10, 16 * KIB)
     assert let_in(waiters) == 4
     crowd.tick()
     assert let_in(waiters) == 8
@@ -58,8 +58,8 @@ def test_while_there_is_much_to_do_they_wait_in_order(crowd: Crowd) -> None:
     waiters = crowd.come(3)
     crowd.tick(20)
     assert let_in(waiters) == 0 and crowd.gate.waiting == 3
-    lease.addCallback(lambda lease: lease.shrink(400 * KIB))
-    crowd.tick()
+    lease.addCallback(lambda lease: lease.shrink(300 * KIB))
+    crowd.tick(3)
     assert let_in(waiters) == 3
 
 
@@ -71,7 +71,7 @@ def test_nobody_waits_for_ever(crowd: Crowd) -> None:
     crowd.clock.advance(1)
     crowd.tick()
     assert 0 < let_in(waiters) < 3
-    crowd.tick(3)
+    crowd.tick(5)
     assert let_in(waiters) == 3
 
 
