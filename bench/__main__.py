@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGTERM, default_int_handler, signal
 
 from bench.findings import Finding, failed
 from bench.machine import describe
-from bench.report import Report
+from bench.report import CannotUpdate, Report, Run
 from bench.rows import ROWS
 from bench.setting import QUICK, Scale, Setting, scratch_directory
 from bench.sizes import parse_size
@@ -27,39 +27,53 @@ _COUNTS = ("clients", "runs", "large_runs")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 if everything that was asked holds, else 1."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     # Like Ctrl-C, so that nodes are ended and their data is taken away.
     signal(SIGTERM, default_int_handler)
     chosen = arguments.rows or list(ROWS)
     scale = _scale(arguments)
+    output = _output(arguments, chosen, scale)
+    try:
+        # An hour later would be too late to say that it can't be read.
+        earlier = Report.written(output) if arguments.update and output is not None else Report([])
+    except CannotUpdate as error:
+        parser.error(str(error))
+    if arguments.update and output is None:
+        parser.error("--update in another than the full size needs an --output of its own")
     with scratch_directory(arguments.scratch.absolute()) as scratch:
-        report = Report(
+        run = Run(
             begun=datetime.now(UTC),
             command=shlex.join(["bench/run", *(sys.argv[1:] if argv is None else argv)]),
-            scale=scale,
+            scale=asdict(scale),
             machine=describe(scratch),
-            findings=list(_measured(chosen, Setting(scale, scratch))),
+            rows=_measured(chosen, Setting(scale, scratch)),
         )
-    print(report.markdown())
-    output = arguments.output
-    if output is None and scale == Scale() and set(chosen) == set(ROWS):
-        output = RESULTS
+    print(Report([run]).markdown(list(ROWS)))
     if output is not None:
-        report.write(output)
-    return 0 if report.all_hold else 1
+        earlier.updated(run).write(output, list(ROWS))
+    return 0 if run.all_hold else 1
 
 
-def _measured(chosen: Sequence[str], setting: Setting) -> Iterator[Finding]:
-    for name in chosen:
+def _output(arguments: argparse.Namespace, chosen: Sequence[str], scale: Scale) -> Path | None:
+    given: Path | None = arguments.output
+    is_worth_keeping = scale == Scale() and (arguments.update or set(chosen) == set(ROWS))
+    return given or (RESULTS if is_worth_keeping else None)
+
+
+def _measured(chosen: Sequence[str], setting: Setting) -> Mapping[str, Sequence[Finding]]:
+    found: dict[str, list[Finding]] = {name: [] for name in chosen}
+    for name, findings in found.items():
         print(f"-- {name}", file=sys.stderr, flush=True)
         try:
             for finding in ROWS[name](setting):
                 print(f"{finding.what}: {finding.measured} [{finding.verdict}]", file=sys.stderr, flush=True)
-                yield finding
+                findings.append(finding)
         except Exception as error:
             # What the other rows have to say is wanted all the same.
             print(f"{name} broke off: {error}", file=sys.stderr, flush=True)
-            yield failed(name, error)
+            findings.append(failed(name, error))
+    return found
 
 
 def _scale(arguments: argparse.Namespace) -> Scale:
@@ -78,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="small and once, to see that everything works")
     parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the table here, and the JSON beside it")
+    parser.add_argument(
+        "--update", action="store_true", help="keep what is there of other rows (without --output: in RESULTS.md)"
+    )
     parser.add_argument(
         "--scratch",
         type=Path,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from math import ceil
 from statistics import median
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Finding:
 
     @property
     def verdict(self) -> str:
+        if self.holds is None and not self.values:
+            return "not measured"
         return {True: "holds", False: "**missed**", None: "stated"}[self.holds]
 
     @property
@@ -43,10 +46,20 @@ class Finding:
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "values": list(self.values), "median": median(self.values) if self.values else None}
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Finding:
+        """What `as_json` gave."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
 
 def failed(what: str, error: BaseException) -> Finding:
     """A row that didn't get to its end."""
     return Finding(what, "to be measured", [], "", False, f"broke off: {type(error).__name__}: {error}")
+
+
+def not_measured(what: str, why: str) -> Finding:
+    """A row that can't be measured here."""
+    return Finding(what, "to be measured", [], "", None, why)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

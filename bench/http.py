@@ -49,9 +49,9 @@ def chunked(pieces: Iterable[Buffer]) -> Iterator[bytes]:
 
 class Answer:
     """
-    An answer as it comes in, with a length given in its head. Its body goes to `take`, piece by piece.
+    An answer as it comes in. Its body goes to `take`, piece by piece.
 
-    `beginning` keeps the first of it: all of a cap, enough of an error.
+    `size` is that of the body, once it is known. `beginning` keeps the first of it: all of a cap, enough of an error.
     """
 
     def __init__(self, take: Callable[[memoryview], object] = lambda piece: None) -> None:
@@ -61,6 +61,8 @@ class Answer:
         self.beginning = bytearray()
         self._take = take
         self._head = bytearray()
+        self._chunks: bytearray | None = None
+        """What isn't a whole chunk yet, of an answer in the chunked transfer coding."""
 
     @property
     def complete(self) -> bool:
@@ -70,29 +72,50 @@ class Answer:
         """More of it; nothing when the connection has ended. Raises `Broken`."""
         if not data:
             raise Broken(f"the connection ended after {self.received} of {self.size} bytes of the answer")
-        if self.size is None:
+        if not self.status:
             self._head += data
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
             self._parse(head)
             data = rest
-        view = memoryview(data)
-        self.received += len(view)
-        if len(self.beginning) < _KEPT:
-            self.beginning += view[: _KEPT - len(self.beginning)]
-        self._take(view)
+        if self._chunks is None:
+            self._receive(memoryview(data))
+        else:
+            self._chunks = self._take_chunks(self._chunks + data)
 
     def text(self) -> str:
         return self.beginning.decode("utf-8", "replace").strip()
 
-    def expect(self, status: int) -> None:
+    def expect(self, *statuses: int) -> None:
         """Raises `Refused` when it's another one."""
-        if self.status != status:
-            raise Refused(f"{self.status} instead of {status}: {self.text()}")
+        if self.status not in statuses:
+            raise Refused(f"{self.status} instead of {statuses[0]}: {self.text()}")
 
     def _parse(self, head: bytearray) -> None:
         status_line, *lines = head.decode("latin-1").split("\r\n")
         self.status = int(status_line.split()[1])
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self.size = int(fields["content-length"])
+        if fields.get("transfer-encoding") == "chunked":
+            self._chunks = bytearray()
+        else:
+            self.size = int(fields["content-length"])
+
+    def _receive(self, piece: memoryview) -> None:
+        self.received += len(piece)
+        if len(self.beginning) < _KEPT:
+            self.beginning += piece[: _KEPT - len(self.beginning)]
+        self._take(piece)
+
+    def _take_chunks(self, data: bytearray) -> bytearray:
+        """Gives back what isn't a whole one."""
+        while self.size is None:
+            length, end, rest = data.partition(b"\r\n")
+            size = int(length, 16) if end else 0
+            if not end or len(rest) < size + 2:
+                break
+            self._receive(memoryview(rest)[:size])
+            data = rest[size + 2 :]
+            if size == 0:
+                self.size = self.received
+        return data

@@ -32,7 +32,7 @@ class Scale:
     """Seconds after which slow clients are taken to be under way."""
     runs: int = 5
     large_runs: int = 2
-    """Runs with files of the size `large`."""
+    """Runs with files of the size `large`, and with stock gateways, which take as long."""
 
 
 QUICK = Scale(
@@ -61,7 +61,10 @@ class Setting:
 
     def node(self, *, encoding: str | None = None, sync: bool = True) -> Node:
         """A new one, with nothing in it."""
-        return Node(Path(mkdtemp(dir=self.scratch)), encoding=encoding, sync=sync)
+        return Node(self.new_directory(), encoding=encoding, sync=sync)
+
+    def new_directory(self) -> Path:
+        return Path(mkdtemp(dir=self.scratch))
 
 
 @contextmanager

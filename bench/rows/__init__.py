@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bench.findings import Finding
-from bench.rows import crowd, first_share, flat_memory, last_byte, slow_crowd, throughput
+from bench.rows import crowd, first_share, flat_memory, grid, last_byte, slow_crowd, stock_grid, throughput
 from bench.setting import Setting
 
 ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
@@ -13,4 +13,6 @@ ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
     "throughput": throughput.measure,
     "crowd": crowd.measure,
     "slow-crowd": slow_crowd.measure,
+    "grid": grid.measure,
+    "stock-grid": stock_grid.measure,
 }
