@@ -47,7 +47,8 @@ class FolderGrid:
             peer.permutation_seed = peer.peer.permutation_seed
         self.allowance = SegmentAllowance(1 << 20, smallest=segment)
         self.work = ByteBudget(1 << 20)
-        self.reading = ByteBudget(1 << 20)
+        # So large that nobody waits at the gate for the clock to tick.
+        self.reading = ByteBudget(1 << 24)
         self.uploader = Uploader(
             peers=lambda: self.peers,
             encoding=EncodingChoice(needed, total, happy, segment),

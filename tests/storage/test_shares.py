@@ -282,8 +282,8 @@ def test_share_of_unknown_size_grows_no_further_than_there_is_room(
 ) -> None:
     disk_with_free_bytes(monkeypatch, 1000)
     growing = store.create(STORAGE_INDEX, 0, None, SECRETS)
-    growing.write(0, [bytes(100)])
     store.create(STORAGE_INDEX, 1, 700, SECRETS)
+    growing.write(0, [bytes(100)])
 
     with pytest.raises(StoreFull, match="no room for the next 300 bytes; 216 bytes are left"):
         growing.write(100, [bytes(300)])
