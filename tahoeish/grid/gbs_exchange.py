@@ -180,7 +180,8 @@ class _WatchedProducer(BufferProducer):
     """Calls `passing` whenever the connection has taken some of it, and asks for more."""
 
     def __init__(self, buffers: Sequence[Buffer], passing: Callable[[], object]) -> None:
-        super().__init__(buffers)
+        # Whoever speaks to storage nodes speaks TLS.
+        super().__init__(buffers, copied=False)
         self._passing = passing
 
     def resumeProducing(self) -> None:

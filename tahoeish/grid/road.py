@@ -1,7 +1,7 @@
 """
 The way of one file's segments: full, sealed in a thread, absorbed in order, sent.
 
-Several are on it at the same time, as many as the budget has room for and `ROAD_BYTES` allow.
+Several are on it at the same time, as many as the budget and the road have room for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from tahoeish.streams.budget import ByteBudget, Lease
 from tahoeish.streams.threads import ThreadRunner
 
 ROAD_BYTES = 24 * 1024 * 1024
-"""What one upload may have between full and acknowledged: enough to keep processors and peers busy."""
+"""What one upload may have between full and acknowledged: enough to keep processors and disks busy."""
+
+LONG_ROAD_BYTES = 56 * 1024 * 1024
+"""The same where peers are elsewhere: one large request on its way to each, and the next one being gathered."""
 
 FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48
 """The same in segments."""
@@ -27,7 +30,7 @@ FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48
 
 class Road:
     """
-    Takes the pieces of one file to where they are sent.
+    Takes the pieces of one file to where they are sent, at most `room` bytes at a time.
 
     `expansion` is how many bytes of shares come from a byte of the file. `send` says when a segment isn't needed any
     more. `broken` is called with the error when a segment can't get through by a fault of ours.
@@ -38,6 +41,7 @@ class Road:
         encoder: Encoder,
         expansion: float,
         *,
+        room: int,
         budget: ByteBudget,
         run_in_thread: ThreadRunner,
         send: Callable[[SealedSegment], Deferred[None]],
@@ -49,7 +53,7 @@ class Road:
         self._run_in_thread = run_in_thread
         self._send = send
         self._broken = broken
-        places = ROAD_BYTES // int(encoder.segment_size * (1 + expansion))
+        places = room // int(encoder.segment_size * (1 + expansion))
         self._places = DeferredSemaphore(max(FEWEST_SEGMENTS, min(places, MOST_SEGMENTS)))
         self._travelling: set[Deferred[None]] = set()
         self._clear: Deferred[None] | None = None

@@ -75,6 +75,11 @@ class ShareSet:
         self._some_full = False
         self._length_needed = False
 
+    @property
+    def elsewhere(self) -> bool:
+        """Some of the peers are across a network, which is worth larger writes, and several at a time."""
+        return any(stream.writer.parallel_writes > 1 for stream in self._streams.values())
+
     def holders(self) -> dict[int, set[str]]:
         """The peers that hold each share, or will."""
         holders = {number: set(names) for number, names in self._existing.items()}

@@ -16,13 +16,16 @@ from tahoeish.grid.peer import IShareWriter, PeerError, PeerFull
 
 log = Logger()
 
-BATCH = 1024 * 1024
+BATCH = 2 * 1024 * 1024
 """What has piled up while the peer was busy goes in one write, of about this size at the most."""
 
-WORTH_A_REQUEST = 512 * 1024
-"""Each request to a peer elsewhere costs both sides as much as many blocks: a few are worth a little patience."""
+WORTH_A_REQUEST = BATCH - 1024
+"""
+Each request to a peer elsewhere costs both sides as much as many blocks: these are worth a little patience. A block is
+a few bytes shorter than a round number.
+"""
 
-A_BIT_SECONDS = 0.02
+A_BIT_SECONDS = 0.15
 
 _PADDING = 1024 * 1024
 
@@ -119,7 +122,7 @@ class ShareStream:
     def _may_write(self) -> bool:
         if self._writes:
             # A second write at the same time is worth a request of its own only when it is a large one.
-            return self._writes < self.writer.parallel_writes and self._queued >= BATCH
+            return self._writes < self.writer.parallel_writes and self._queued >= WORTH_A_REQUEST
         if self.writer.parallel_writes == 1 or self._queued >= WORTH_A_REQUEST or self._gathered_long_enough():
             return True
         if self._gather_call is None:

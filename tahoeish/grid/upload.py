@@ -26,7 +26,7 @@ from tahoeish.chk.layout import MAX_SEGMENTS, Segmentation
 from tahoeish.grid.errors import FileTooLarge, LengthNeeded, OtherEncoding
 from tahoeish.grid.peer import IStoragePeer
 from tahoeish.grid.placement import happiness
-from tahoeish.grid.road import FEWEST_SEGMENTS, Road
+from tahoeish.grid.road import FEWEST_SEGMENTS, LONG_ROAD_BYTES, ROAD_BYTES, Road
 from tahoeish.grid.shareset import EncodingChoice, IncompleteFile, ShareSet
 from tahoeish.grid.spool import SpoolRoom
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
@@ -212,19 +212,13 @@ class _Upload:
             clock=uploader.clock,
             spoiled=self._fail,
         )
-        self._road = Road(
-            encoder,
-            uploader.encoding.total / uploader.encoding.needed,
-            budget=uploader.budget,
-            run_in_thread=uploader.run_in_thread,
-            send=self._shares.send,
-            broken=self._fail,
-        )
+        self._road: Road | None = None
 
     async def run(self, pieces: AsyncIterator[Buffer]) -> Uploaded:
         try:
             await self._shares.find_room(self._uploader.peers())
             self._shares.check_happiness()
+            self._road = self._make_road()
             self._carrying = Deferred.fromCoroutine(self._road.carry(pieces))
             await self._carrying
             finished: FinishedFile = await self._uploader.run_in_thread(self._encoder.finish)
@@ -244,6 +238,18 @@ class _Upload:
             {number: sorted(names) for number, names in sorted(holders.items())},
         )
 
+    def _make_road(self) -> Road:
+        uploader = self._uploader
+        return Road(
+            self._encoder,
+            uploader.encoding.total / uploader.encoding.needed,
+            room=LONG_ROAD_BYTES if self._shares.elsewhere else ROAD_BYTES,
+            budget=uploader.budget,
+            run_in_thread=uploader.run_in_thread,
+            send=self._shares.send,
+            broken=self._fail,
+        )
+
     def _fail(self, error: Exception) -> None:
         if self._fatal is None:
             self._fatal = error
@@ -255,7 +261,8 @@ class _Upload:
             self._carrying.cancel()
 
     async def _undo(self) -> None:
-        self._road.abandon()
+        if self._road is not None:
+            self._road.abandon()
         await self._shares.abort(keep_committed=self._keep_committed)
 
 

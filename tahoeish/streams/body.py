@@ -18,8 +18,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 HIGH_WATER = 32 * 1024
 """
-Bytes that may wait unread before the flow is paused. What one `recv` brings after that (64 KiB at the most) is kept,
-too, so a body holds less than 100 KiB.
+Bytes that may wait unread before the flow is paused. What one `recv` brings after that is kept, too: 64 KiB when there
+are many bodies, 128 KiB when there are few.
 """
 
 

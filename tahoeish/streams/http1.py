@@ -101,6 +101,12 @@ class Http1Flow:
         self._linger_call: IDelayedCall | None = None
         self._expected = self._take_expectation()
 
+    def take_at_once(self, size: int) -> None:
+        """From now on, ask the socket for so many bytes each time."""
+        # What isn't a socket gives what it has.
+        if hasattr(self._transport, "bufferSize"):
+            self._transport.bufferSize = size
+
     def pause(self) -> None:
         self._transport.pauseProducing()
 

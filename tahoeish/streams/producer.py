@@ -5,14 +5,15 @@ Theory of operation. A producer is a coroutine that writes, and a valve that the
 The coroutine passes the valve before it asks its source for more, so a source is never ahead of the socket by
 more than the buffer in hand.
 
-Transports take `bytes` and nothing else: TCP refuses a memoryview, and where it has several writes at once,
+Most transports take `bytes` and nothing else: TCP refuses a memoryview, and where it has several writes at once,
 as with each chunk of a chunked body, it joins them. So a buffer goes out in pieces of at most `PIECE`, which
-bounds every copy that is made on the way. Bytes no longer than that are handed over as they are.
+bounds every copy that is made on the way. Bytes no longer than that are handed over as they are. A TLS transport of
+`tahoeish.streams.records` takes memoryviews, and encrypts from them, so that nothing is copied at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator, Sequence
 from inspect import CORO_SUSPENDED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,15 @@ class SourceTooLong(SourceLengthMismatch):
         self.promised = promised
 
 
+def views(buffer: Buffer) -> Iterator[memoryview]:
+    """What `buffer` holds, in pieces that are not copied."""
+    with memoryview(buffer) as whole, whole.cast("B") as octets:
+        for start in range(0, len(octets), PIECE):
+            yield octets[start : start + PIECE]
+
+
 def cut(buffer: Buffer) -> Iterator[bytes]:
-    """What `buffer` holds, in pieces that a transport takes, each made when it is asked for."""
+    """What `buffer` holds, in pieces that any transport takes, each made when it is asked for."""
     if isinstance(buffer, bytes) and len(buffer) <= PIECE:
         if buffer:
             yield buffer
@@ -116,10 +124,10 @@ class _Production:
         if self._stopped:
             raise CancelledError()
 
-    async def write(self, consumer: IConsumer, buffer: Buffer) -> None:
-        for piece in cut(buffer):
+    async def write(self, consumer: IConsumer, pieces: Iterable[bytes | memoryview]) -> None:
+        for piece in pieces:
             await self.clearance()
-            consumer.write(piece)
+            consumer.write(piece)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         if self._stopped:
@@ -152,12 +160,13 @@ class BufferProducer:
     """
     A body made of buffers, in order. It can be produced again from the start, so a request can be retried.
 
-    The buffers must not change until the request is over.
+    The buffers must not change until the request is over. `copied` is for transports that take nothing but bytes.
     """
 
-    def __init__(self, buffers: Sequence[Buffer]) -> None:
+    def __init__(self, buffers: Sequence[Buffer], *, copied: bool = True) -> None:
         self.length = sum(memoryview(buffer).nbytes for buffer in buffers)
         self._buffers = buffers
+        self._pieces: Callable[[Buffer], Iterator[bytes | memoryview]] = cut if copied else views
         self._production = _Production()
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
@@ -177,7 +186,7 @@ class BufferProducer:
 
     async def _write_all(self, production: _Production, consumer: IConsumer) -> None:
         for buffer in self._buffers:
-            await production.write(consumer, buffer)
+            await production.write(consumer, self._pieces(buffer))
 
 
 @implementer(IBodyProducer)
@@ -223,7 +232,7 @@ class StreamProducer:
                 given += memoryview(buffer).nbytes
                 if self._promised is not None and given > self._promised:
                     raise SourceTooLong(self._promised)
-                await self._production.write(consumer, buffer)
+                await self._production.write(consumer, cut(buffer))
                 await self._production.clearance()
         finally:
             if (close := getattr(iterator, "aclose", None)) is not None:

@@ -64,6 +64,11 @@ class IBoundedResource(IResource):
     max_body: int = Attribute("The most bytes that it takes.")
 
 
+SMALLEST_GULP, LARGEST_GULP = 64 * 1024, 128 * 1024
+GULPS = 16 * 1024 * 1024
+"""What all bodies of a site may hold together, as long as that is possible, of what their sockets have brought."""
+
+
 @dataclass(frozen=True)
 class BodyLimits:
     """What a site puts up with. Times in seconds; a deadline of 0 is none."""
@@ -110,6 +115,7 @@ class StreamingRequest(server.Request):
             idle_timeout=limits.idle_timeout,
             deadline=limits.deadline if length != 0 else 0,
         )
+        self._flow.take_at_once(channel.site.gulp(length))
         channel.suspend_timeout()
         self._head_in = True
 
@@ -287,6 +293,14 @@ class StreamingSite(server.Site):
         self.transfers: set[StreamingRequest] = set()
         self.failed = failed or answer_plainly
         self._quiet: list[Deferred[None]] = []
+
+    def gulp(self, length: int | None) -> int:
+        """
+        How many bytes of a body are taken from its socket at once: the more, the less work it is, but each of the
+        bodies that nobody reads at the moment may hold as many.
+        """
+        wanted = LARGEST_GULP if length is None else length
+        return max(SMALLEST_GULP, min(LARGEST_GULP, wanted, GULPS // (len(self.transfers) + 1)))
 
     def when_quiet(self) -> Deferred[None]:
         """Fires when no request is being answered."""

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.python.failure import Failure
@@ -24,6 +24,7 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from tahoeish.streams.attentive import AttentiveEndpoint
+from tahoeish.streams.records import BatchingTLSEndpoint
 
 
 class WrongKey(Exception):
@@ -81,7 +82,7 @@ class _PinnedEndpoints:
         if uri.scheme != b"https":
             raise ValueError("there is a key to be checked only in https")
         endpoint = HostnameEndpoint(self._reactor, uri.host.decode("ascii"), uri.port, timeout=self._connect_timeout)
-        return AttentiveEndpoint(wrapClientTLS(self._creator, endpoint, self._reactor))
+        return AttentiveEndpoint(BatchingTLSEndpoint(self._creator, endpoint, self._reactor))
 
 
 @implementer(IAgent)

@@ -26,7 +26,7 @@ from tahoeish.storage.wire import (
 from tahoeish.streams.body import BodyError, BodyStream
 from tahoeish.streams.threads import ThreadRunner
 
-BATCH = 256 * 1024
+BATCH = 1024 * 1024
 """Bytes of a body that are worth a trip to a thread."""
 
 _MAX_PIECES = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReactorTime
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from tahoeish.storage.http.answers import answer_failure, answer_message
 from tahoeish.storage.http.extension import Extension
@@ -14,6 +14,7 @@ from tahoeish.storage.http.mutable import MutableShares
 from tahoeish.storage.http.routing import Call, Endpoint, Router
 from tahoeish.storage.space import SpaceGauge
 from tahoeish.storage.wire import VERSION_PATH, Version, dump_version
+from tahoeish.streams.records import BatchingTLSFactory
 from tahoeish.streams.request import BodyLimits, StreamingRequest, StreamingSite
 
 log = Logger()
@@ -62,12 +63,12 @@ class StorageSite(StreamingSite):
         super().__init__(Router(swissnum, endpoints), reactor=reactor, limits=limits, failed=answer_failure)
 
     def log(self, request: StreamingRequest) -> None:  # type: ignore[override]
-        # Readers ask for a few bytes at a time, and every client for the version, every second.
-        if request.method not in (b"GET", b"HEAD") or request.code >= 400:
+        # Shares come and go in many small requests, and every client asks for the version every second.
+        if request.method not in (b"GET", b"HEAD", b"PATCH") or request.code >= 400:
             super().log(request)
 
 
-class LimitedTLSFactory(TLSMemoryBIOFactory):
+class LimitedTLSFactory(BatchingTLSFactory):
     """Speaks TLS, with at most so many at a time; others are turned away at once."""
 
     def __init__(

@@ -1,0 +1,155 @@
+"""
+TLS whose work is done for many records at once.
+
+A TLS record holds 16 KiB at the most. Twisted hands each of them through all layers by itself, and each costs more
+there than its cipher does. Here the records of one read are handed on together, and those of one write are taken
+from OpenSSL together. Nothing else differs: `BufferingTLSTransport` has the handshake, the shutdown, and the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+RECORD = 16 * 1024
+"""What a record holds, by TLS's own rules."""
+
+AT_ONCE = 256 * 1024
+"""What is given to the socket in one go. A client takes as much from it, a server what the request says."""
+
+_OVERHEAD = 64
+"""What a record adds to its content, or a little more; too much costs nothing, too little another call."""
+
+
+class BatchingTLSTransport(BufferingTLSTransport):
+    """One connection. Large writes may be memoryviews, too; they are not copied before they are encrypted."""
+
+    # The base classes aren't annotated, or declare less than there is.
+    transport: Any
+    _tlsConnection: Any
+    _handshakeDone: bool
+    _lostTLSConnection: bool
+    _aborted: bool
+
+    def __init__(self, factory: TLSMemoryBIOFactory, wrapped: IProtocol, _connectWrapped: bool = True) -> None:
+        super().__init__(factory, wrapped, _connectWrapped)
+        self._write_small = self.write
+        self.write = self._write_any  # type: ignore[method-assign]
+
+    def makeConnection(self, transport: Any) -> None:
+        transport.SEND_LIMIT = AT_ONCE
+        super().makeConnection(transport)
+
+    @property
+    def bufferSize(self) -> int:
+        """What is taken from the socket at once."""
+        return int(self.transport.bufferSize)
+
+    @bufferSize.setter
+    def bufferSize(self, size: int) -> None:
+        self.transport.bufferSize = size
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._write_small = self.write
+
+    def _write_any(self, data: bytes | memoryview) -> None:
+        if len(data) <= RECORD:
+            self._write_small(bytes(data))
+        else:
+            self._aggregator.flush()
+            TLSMemoryBIOProtocol.write(self, data)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if self._lostTLSConnection:
+            return
+        if not self._handshakeDone:
+            # Then OpenSSL takes nothing, and all of it waits.
+            super()._write(bytes(data))
+            return
+        try:
+            self._tlsConnection.sendall(data)
+        except SSL.Error:
+            self._tlsShutdownFinished(Failure())
+        else:
+            self._flush_records(len(data))
+
+    def _flush_records(self, content: int) -> None:
+        """Hand everything to the transport that OpenSSL has made of so many bytes."""
+        room = content + (content // RECORD + 1) * _OVERHEAD
+        try:
+            while True:
+                produced = self._tlsConnection.bio_read(room)
+                self.transport.write(produced)
+                if len(produced) < room:
+                    return
+        except SSL.WantReadError:
+            pass
+
+    def _flushReceiveBIO(self) -> None:
+        ended: Failure | None = None
+        closed = False
+        records: list[bytes] = []
+        receive = self._tlsConnection.recv
+        try:
+            while True:
+                records.append(receive(RECORD))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            closed = True
+        except SSL.Error:
+            ended = Failure()
+        if records and not self._aborted:
+            ProtocolWrapper.dataReceived(self, records[0] if len(records) == 1 else b"".join(records))
+        # The wrapped protocol may have ended the connection by now.
+        if self._lostTLSConnection or self._tlsConnection is None:
+            return
+        if closed:
+            self._shutdownTLS()
+            self._tlsShutdownFinished(None)
+        elif ended is not None:
+            self._tlsShutdownFinished(ended)
+        self._flushSendBIO()
+
+
+class BatchingTLSFactory(TLSMemoryBIOFactory):
+    """Wraps connections in TLS of this kind."""
+
+    protocol = BatchingTLSTransport
+
+
+@implementer(IStreamClientEndpoint)
+class BatchingTLSEndpoint:
+    """Another endpoint, whose connections speak TLS of this kind as soon as they are there."""
+
+    def __init__(
+        self, creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, clock: IReactorTime
+    ) -> None:
+        self._creator = creator
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
+        factory = BatchingTLSFactory(self._creator, True, protocol_factory, self._clock)
+        transport = await self._endpoint.connect(factory)
+        assert isinstance(transport, BatchingTLSTransport)
+        transport.bufferSize = AT_ONCE
+        return transport.wrappedProtocol

@@ -1,0 +1,205 @@
+"""TLS in batches of records, with both ends in memory, so that a test says when which bytes arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tahoeish.streams.records import AT_ONCE, RECORD, BatchingTLSFactory, BatchingTLSTransport
+
+CONTENT = bytes(range(251)) * (3 * AT_ONCE // 251)
+
+
+@implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
+class Tls:
+    def __init__(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([])
+        now = datetime.now(UTC)
+        until = now + timedelta(days=1)
+        shown = x509.CertificateBuilder(name, name, key.public_key(), 1, now, until).sign(key, SHA256())
+        self._context = SSL.Context(SSL.TLS_METHOD)
+        self._context.use_privatekey(key)
+        self._context.use_certificate(shown)
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        return SSL.Connection(self._context, None)
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+
+
+class Listener(Protocol):
+    """Keeps what it hears, piece by piece."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.lost: Failure | None = None
+        self.on_data: Callable[[], object] = lambda: None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.pieces.append(data)
+        self.on_data()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost = reason
+
+    @property
+    def heard(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+class Socket(StringTransport):
+    """What of a TCP connection this is about."""
+
+    SEND_LIMIT = 128 * 1024
+    bufferSize = 64 * 1024
+
+
+class Side:
+    def __init__(self, tls: Tls, clock: Clock, *, client: bool) -> None:
+        self.listener = Listener()
+        self.socket = Socket()
+        factory = BatchingTLSFactory(tls, client, Factory.forProtocol(lambda: self.listener), clock)
+        factory.noisy = False
+        protocol = factory.buildProtocol(None)
+        assert isinstance(protocol, BatchingTLSTransport)
+        self.tls = protocol
+
+    def take(self) -> bytes:
+        """What it has given to its socket."""
+        sent: bytes = self.socket.value()
+        self.socket.clear()
+        return sent
+
+
+class Pair:
+    def __init__(self) -> None:
+        tls = Tls()
+        self.clock = Clock()
+        self.server, self.client = Side(tls, self.clock, client=False), Side(tls, self.clock, client=True)
+
+    def connect(self) -> None:
+        for side in (self.server, self.client):
+            side.tls.makeConnection(side.socket)
+        self.exchange()
+
+    def exchange(self) -> None:
+        """Let both have what the other has sent, until neither has anything more to say."""
+        self.clock.advance(0)
+        while True:
+            from_client, from_server = self.client.take(), self.server.take()
+            if not from_client and not from_server:
+                return
+            for side, data in ((self.server, from_client), (self.client, from_server)):
+                if data:
+                    side.tls.dataReceived(data)
+            self.clock.advance(0)
+
+
+@pytest.fixture
+def pair() -> Pair:
+    connected = Pair()
+    connected.connect()
+    return connected
+
+
+def test_what_comes_in_with_one_read_is_handed_on_together(pair: Pair) -> None:
+    pair.client.tls.write(CONTENT)
+    pair.exchange()
+    assert pair.server.listener.pieces == [CONTENT]
+
+
+def test_a_read_may_end_in_the_middle_of_a_record(pair: Pair) -> None:
+    pair.client.tls.write(CONTENT[: 3 * RECORD])
+    sent = pair.client.take()
+    pair.server.tls.dataReceived(sent[: RECORD + RECORD // 2])
+    assert pair.server.listener.heard == CONTENT[:RECORD]
+    pair.server.tls.dataReceived(sent[RECORD + RECORD // 2 :])
+    assert pair.server.listener.heard == CONTENT[: 3 * RECORD]
+
+
+def test_a_large_write_reaches_the_socket_in_one_piece(pair: Pair) -> None:
+    written: list[bytes] = []
+    pair.client.socket.write = written.append  # type: ignore[method-assign]
+    pair.client.tls.write(CONTENT)
+    assert [len(piece) > len(CONTENT) for piece in written] == [True]
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+def test_small_and_large_writes_keep_their_order(pair: Pair, kind: Callable[[bytes], Any]) -> None:
+    pair.client.tls.write(b"head")
+    pair.client.tls.write(kind(CONTENT))
+    pair.client.tls.write(kind(b"tail"))
+    pair.client.tls.writeSequence([b"very ", b"end"])
+    pair.exchange()
+    assert pair.server.listener.heard == b"head" + CONTENT + b"tailvery end"
+
+
+def test_a_memoryview_may_change_as_soon_as_it_was_written(pair: Pair) -> None:
+    buffer = bytearray(CONTENT)
+    pair.client.tls.write(memoryview(buffer))
+    buffer[:] = bytes(len(buffer))
+    pair.exchange()
+    assert pair.server.listener.heard == CONTENT
+
+
+def test_what_is_written_before_the_handshake_waits_for_it() -> None:
+    pair = Pair()
+    pair.client.tls.makeConnection(pair.client.socket)
+    buffer = bytearray(CONTENT)
+    pair.client.tls.write(b"early")
+    pair.client.tls.write(memoryview(buffer))
+    buffer[:] = bytes(len(buffer))
+    pair.server.tls.makeConnection(pair.server.socket)
+    pair.exchange()
+    assert pair.server.listener.heard == b"early" + CONTENT
+
+
+def test_the_last_bytes_are_heard_before_the_goodbye(pair: Pair) -> None:
+    pair.client.tls.write(CONTENT)
+    pair.client.tls.loseConnection()
+    pair.exchange()
+    assert pair.server.listener.heard == CONTENT
+    assert pair.server.socket.disconnecting and pair.client.socket.disconnecting
+
+
+def test_a_forged_record_ends_the_connection_and_nothing_of_it_is_heard(pair: Pair) -> None:
+    pair.client.tls.write(CONTENT[: 2 * RECORD])
+    sent = bytearray(pair.client.take())
+    sent[-1] ^= 1
+    pair.server.tls.dataReceived(bytes(sent))
+    assert pair.server.listener.heard == CONTENT[:RECORD]
+    assert pair.server.socket.disconnecting
+    pair.server.tls.connectionLost(Failure(ConnectionDone()))
+    assert pair.server.listener.lost is not None and pair.server.listener.lost.check(SSL.Error)
+
+
+def test_a_protocol_may_drop_the_connection_while_it_listens(pair: Pair) -> None:
+    pair.server.listener.on_data = pair.server.tls.abortConnection
+    pair.client.tls.write(CONTENT)
+    pair.server.tls.dataReceived(pair.client.take())
+    assert pair.server.socket.disconnected
+    pair.server.tls.connectionLost(Failure(ConnectionDone()))
+    pair.server.tls.write(CONTENT)
+    assert pair.server.listener.pieces == [CONTENT]
+
+
+def test_how_much_is_taken_at_once_is_the_socket_s_to_know(pair: Pair) -> None:
+    pair.server.tls.bufferSize = 12345
+    assert pair.server.socket.bufferSize == pair.server.tls.bufferSize == 12345
+    assert pair.server.socket.SEND_LIMIT == AT_ONCE
