@@ -18,6 +18,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.iweb import IResponse
 
 from tahoeish.client.errors import TransferBroken
+from tahoeish.streams.answer import innermost
 
 HIGH_WATER = 1024 * 1024
 """So much may wait unread: enough that a disk can be given big writes."""
@@ -132,11 +133,3 @@ class Download:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def innermost(failure: Failure) -> BaseException:
-    """Twisted's web client wraps the cause of a failure into one or two layers of `reasons`."""
-    while nested := getattr(failure.value, "reasons", None):
-        failure = nested[0]
-    assert failure.value is not None
-    return failure.value

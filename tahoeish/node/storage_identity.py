@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tahoeish.chk import base32
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, told, write_durably
-from tahoeish.storage.certificate import BadCertificate, ServerCertificate, spki_hash
+from tahoeish.storage.certificate import BadCertificate, ServerCertificate
 from tahoeish.storage.nurl import BadNurl, Nurl
+from tahoeish.streams.tls import spki_hash
 
 _SWISSNUM_BYTES = 20
 

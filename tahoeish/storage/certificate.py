@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha1, sha256
+from hashlib import sha1
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -87,14 +87,6 @@ class ServerCertificate:
         Computed as a Tahoe-LAFS node computes its own, so that with its certificate one takes its place.
         """
         return sha1(self.certificate.public_bytes(serialization.Encoding.DER), usedforsecurity=False).digest()
-
-
-def spki_hash(certificate: x509.Certificate) -> bytes:
-    """What clients know the server by: the SHA-256 of the public key, as the certificate spells it."""
-    public_key = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return sha256(public_key).digest()
 
 
 def tls_options(server: ServerCertificate) -> CertificateOptions:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from tahoeish.storage.certificate import ServerCertificate, spki_hash, tls_options
+from tahoeish.storage.certificate import ServerCertificate, tls_options
 from tahoeish.storage.http.extension import Extension
 from tahoeish.storage.http.immutable import ImmutableShares
 from tahoeish.storage.http.leases import Leases
@@ -33,6 +33,7 @@ from tahoeish.streams.body import BodyStream
 from tahoeish.streams.budget import ByteBudget
 from tahoeish.streams.request import IStreamingResource, StreamingRequest
 from tahoeish.streams.threads import direct
+from tahoeish.streams.tls import spki_hash
 
 SWISSNUM = "zj6vmlqjdtwhfrukhtuk37uwi64jfixl"
 SPACE = 20_000_000

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tahoeish.storage.certificate import ServerCertificate, spki_hash
+from tahoeish.storage.certificate import ServerCertificate
 from tahoeish.storage.nurl import Nurl
 from tahoeish.storage.wire import (
     AllocationRequest,
@@ -28,6 +28,7 @@ from tahoeish.storage.wire import (
     secret_header,
     share_path,
 )
+from tahoeish.streams.tls import spki_hash
 from tests.nodes import ANY_PORT, NodeProcess, Settings, Transcript, curl, running, wait_until
 
 STORAGE: Settings = {"storage": {"enabled": True, "listen": ANY_PORT}}

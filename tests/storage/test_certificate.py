@@ -13,9 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from OpenSSL import SSL
 
-from tahoeish.storage.certificate import BadCertificate, ServerCertificate, spki_hash, tls_options
+from tahoeish.storage.certificate import BadCertificate, ServerCertificate, tls_options
 from tahoeish.storage.nurl import Nurl
 from tahoeish.storage.wire import authorization
+from tahoeish.streams.tls import spki_hash
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "hash_vectors.json").read_text())
 
