@@ -1,0 +1,10 @@
+"""
+Names for caps: the catalogue, in SQLite or PostgreSQL.
+
+`Database` opens the database and runs transactions. `Catalogue` is what everybody else uses: each call is one
+transaction and blocks. A `Viewer` says who looks, a `Path` where, an `Entry` is what lies there, `Conditions` are what
+the request demands to be so. A `Lock` keeps others from changing an entry, a `Version` is what a name stood for before,
+and a `Share` lets another user into a folder.
+
+Nothing here knows HTTP, Twisted or the grid. To the catalogue, a cap is a text.
+"""
