@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tahoeish.chk.caps import parse_cap
+from tahoeish.client.credentials import shown
 
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
 
@@ -52,5 +53,5 @@ def _checked(url: str, where: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise BadNodeURL(f"{where}: {url!r} is not the URL of a node; one looks like {DEFAULT_NODE_URL}")
+        raise BadNodeURL(f"{where}: {shown(url)!r} is not the URL of a node; one looks like {DEFAULT_NODE_URL}")
     return url.rstrip("/")

@@ -46,6 +46,12 @@ def _address() -> argparse.ArgumentParser:
         metavar="URL",
         help="the node to ask (default: $TAHOEISH_NODE_URL, else what node.url in the node's directory says)",
     )
+    options.add_argument(
+        "--user",
+        metavar="NAME",
+        help="who to be there; the password is $TAHOEISH_PASSWORD, or asked for (default: what the URL says, else an"
+        " app token in $TAHOEISH_TOKEN, else $TAHOEISH_USER, else what ~/.netrc says for the host)",
+    )
     return options
 
 
@@ -66,21 +72,23 @@ def _quietness() -> argparse.ArgumentParser:
 
 
 def _put(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import put
+    from tahoeish.client.commands import Where, put
 
-    return put(arguments.file, node_url=arguments.node_url, quiet=arguments.quiet)
+    return put(arguments.file, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
 
 
 def _get(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import get
+    from tahoeish.client.commands import Where, get
 
-    return get(arguments.cap, arguments.file, node_url=arguments.node_url, quiet=arguments.quiet)
+    return get(arguments.cap, arguments.file, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import check
+    from tahoeish.client.commands import Where, check
 
-    return check(arguments.cap, verify=arguments.verify, repair=arguments.repair, node_url=arguments.node_url)
+    return check(
+        arguments.cap, verify=arguments.verify, repair=arguments.repair, where=Where(arguments.node_url, arguments.user)
+    )
 
 
 def _cap(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,13 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from tahoeish.chk.caps import parse_cap
 from tahoeish.chk.errors import BadCap
 from tahoeish.client.connection import attentive_agent
-from tahoeish.client.download import Download, innermost
-from tahoeish.client.errors import NodeUnreachable, Refused, TransferBroken
+from tahoeish.client.credentials import Credentials, without_credentials
+from tahoeish.client.download import Download
+from tahoeish.client.errors import CredentialsRefused, NodeUnreachable, Refused, TransferBroken
 from tahoeish.client.report import CheckReport
 from tahoeish.client.source import Source, opened
 from tahoeish.client.target import written
+from tahoeish.streams.answer import innermost
 from tahoeish.streams.producer import StreamProducer
 from tahoeish.streams.threads import ThreadRunner
 
@@ -64,16 +66,21 @@ class Client:
     that is to be sent has raised.
     """
 
-    def __init__(self, url: str, http: HTTPClient, run_in_thread: ThreadRunner) -> None:
-        self.url = url.rstrip("/")
+    def __init__(
+        self, url: str, http: HTTPClient, run_in_thread: ThreadRunner, credentials: Credentials | None = None
+    ) -> None:
+        """The URL may have `user:password@` in it, in place of `credentials`."""
+        bare, said = without_credentials(url)
+        self.url = bare.rstrip("/")
         self._http = http
         self._run_in_thread = run_in_thread
+        self._credentials = credentials or said
 
     @classmethod
-    def connect(cls, reactor: Any, url: str) -> Client:
+    def connect(cls, reactor: Any, url: str, credentials: Credentials | None = None) -> Client:
         """A client over real connections, which reads and writes files in the reactor's threads."""
         run_in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        return cls(url, HTTPClient(attentive_agent(reactor)), run_in_thread)
+        return cls(url, HTTPClient(attentive_agent(reactor)), run_in_thread, credentials)
 
     async def put(self, source: Source, *, length: int | None = None, progress: Progress | None = None) -> str:
         """
@@ -94,7 +101,7 @@ class Client:
                     response = await self._http.put(
                         f"{self.url}/uri",
                         data=producer,
-                        headers=Headers({"Accept": [_ACCEPT], "Content-Type": ["application/octet-stream"]}),
+                        headers=self._headers({"Content-Type": ["application/octet-stream"]}),
                         allow_redirects=False,
                         unbuffered=True,
                     )
@@ -114,7 +121,7 @@ class Client:
     ) -> Download:
         """Begin to get a file, or its part from `start` to before `end`. Iterate over what is returned."""
         size = parse_cap(cap).size
-        headers = Headers({"Accept": [_ACCEPT]})
+        headers = self._headers()
         length, expected = size, 200
         if start is not None or end is not None:
             first, behind = start or 0, size if end is None else min(end, size)
@@ -156,11 +163,17 @@ class Client:
         with _translated(self.url):
             response = await self._http.post(
                 f"{self.url}/uri/{cap}?t=check&output=JSON{wanted}",
-                headers=Headers({"Accept": [_ACCEPT]}),
+                headers=self._headers(),
                 allow_redirects=False,
                 unbuffered=True,
             )
         return CheckReport.parse(await _answer(response, expected=(200,), longest=LONGEST_REPORT))
+
+    def _headers(self, more: Mapping[str, Sequence[str]] | None = None) -> Headers:
+        headers = Headers({"Accept": [_ACCEPT], **(more or {})})
+        if self._credentials is not None:
+            headers.setRawHeaders("Authorization", [self._credentials.authorization])
+        return headers
 
 
 class _Passing:
@@ -205,6 +218,7 @@ async def _content(response: IResponse, longest: int) -> bytes:
 
 async def _refusal(response: IResponse) -> Refused:
     """What the node says about why, as far as it is meant for reading."""
+    refused = CredentialsRefused if response.code == 401 else Refused
     phrase = response.phrase.decode("ascii", "replace")
     kind = (response.headers.getRawHeaders("content-type") or [""])[0].partition(";")[0].strip().lower()
     try:
@@ -214,10 +228,10 @@ async def _refusal(response: IResponse) -> Refused:
     if kind == "application/problem+json":
         try:
             problem = json.loads(text)
-            return Refused(response.code, str(problem.get("title") or phrase), str(problem.get("detail") or ""))
+            return refused(response.code, str(problem.get("title") or phrase), str(problem.get("detail") or ""))
         except (ValueError, AttributeError):
-            return Refused(response.code, phrase)
-    return Refused(response.code, phrase, text if kind == "text/plain" else "")
+            return refused(response.code, phrase)
+    return refused(response.code, phrase, text if kind == "text/plain" else "")
 
 
 def _checked(cap: str, sent: int) -> str:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ from twisted.internet.task import LoopingCall
 
 from tahoeish.client import address
 from tahoeish.client.client import Client, Progress
+from tahoeish.client.credentials import CredentialTrouble, ask_terminal, chosen_credentials
 from tahoeish.client.descriptors import DescriptorReader, DescriptorWriter, must_be_waited_for
 from tahoeish.client.errors import ClientError
 from tahoeish.client.foreground import Interrupted, run_to_end
@@ -38,30 +40,42 @@ class FileTrouble(Exception):
         super().__init__(f"{name}: {error.strerror or error}")
 
 
-def put(file: str, *, node_url: str | None, quiet: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the command line says of the node to ask, and of who asks."""
+
+    node_url: str | None = None
+    user: str | None = None
+
+
+Connect = Callable[[Any], Client]
+"""A client for the reactor that it is given."""
+
+
+def put(file: str, *, where: Where, quiet: bool) -> int:
     """Store `file` and print its cap. Returns the exit status."""
     from twisted.internet import reactor
 
-    async def work(url: str) -> str:
+    async def work(connect: Connect) -> str:
         with (
             _named(file, "standard input"),
             _opened_input(file, reactor) as source,
             _shown_progress(reactor, wanted=not quiet) as progress,
         ):
-            return await Client.connect(reactor, url).put(source, progress=progress)
+            return await connect(reactor).put(source, progress=progress)
 
-    return _exit_status("put", node_url, lambda url: _print(run_to_end(reactor, lambda: work(url))))
+    return _exit_status("put", where, lambda connect: _print(run_to_end(reactor, lambda: work(connect))))
 
 
-def get(cap: str, file: str, *, node_url: str | None, quiet: bool) -> int:
+def get(cap: str, file: str, *, where: Where, quiet: bool) -> int:
     """Write the file that `cap` names to `file`. Returns the exit status."""
     from twisted.internet import reactor
 
     # On a terminal, the file itself is what there is to see.
     wanted = not quiet and not (file == STANDARD_STREAM and sys.stdout.isatty())
 
-    async def work(url: str, output: Path | BinaryIO) -> None:
-        client = Client.connect(reactor, url)
+    async def work(connect: Connect, output: Path | BinaryIO) -> None:
+        client = connect(reactor)
         with _shown_progress(reactor, wanted=wanted) as progress:
             if isinstance(output, Path) or not must_be_waited_for(output.fileno()):
                 await client.get_to_file(cap, output, progress=progress)
@@ -71,41 +85,43 @@ def get(cap: str, file: str, *, node_url: str | None, quiet: bool) -> int:
                     while pieces := await download.batch():
                         await writer.write(pieces)
 
-    def transfer(url: str) -> None:
+    def transfer(connect: Connect) -> None:
         # Opened before the reactor runs, as a named pipe waits there for its reader.
         with _named(file, "standard output"), _opened_output(file) as output:
-            run_to_end(reactor, lambda: work(url, output))
+            run_to_end(reactor, lambda: work(connect, output))
 
-    return _exit_status("get", node_url, transfer)
+    return _exit_status("get", where, transfer)
 
 
-def check(cap: str, *, verify: bool, repair: bool, node_url: str | None) -> int:
+def check(cap: str, *, verify: bool, repair: bool, where: Where) -> int:
     """Print how the file is that `cap` names. Returns the exit status: the file's health."""
     from twisted.internet import reactor
 
-    async def work(url: str) -> CheckReport:
-        return await Client.connect(reactor, url).check(cap, verify=verify, repair=repair)
+    async def work(connect: Connect) -> CheckReport:
+        return await connect(reactor).check(cap, verify=verify, repair=repair)
 
-    def examine(url: str) -> int:
-        report = run_to_end(reactor, lambda: work(url))
+    def examine(connect: Connect) -> int:
+        report = run_to_end(reactor, lambda: work(connect))
         _print(str(report))
         return EXIT_DONE if report.healthy else EXIT_FAILED
 
-    return _exit_status("check", node_url, examine)
+    return _exit_status("check", where, examine)
 
 
-def _exit_status(command: str, node_url: str | None, transfer: Callable[[str], int | None]) -> int:
+def _exit_status(command: str, where: Where, transfer: Callable[[Connect], int | None]) -> int:
     """Do it, and tell a person who waits what went wrong."""
     status = EXIT_FAILED
     try:
-        return transfer(address.node_url(node_url, os.environ)) or EXIT_DONE
+        url = address.node_url(where.node_url, os.environ)
+        url, credentials = chosen_credentials(url, where.user, os.environ, ask_terminal)
+        return transfer(lambda reactor: Client.connect(reactor, url, credentials)) or EXIT_DONE
     except BrokenPipeError:
         # Whoever read our output has had enough, and knows it.
         return EXIT_BROKEN_PIPE
     except Interrupted as error:
         problem: Exception = error
         status = EXIT_SIGNAL + error.signal_number
-    except address.BadNodeURL as error:
+    except (address.BadNodeURL, CredentialTrouble) as error:
         problem = error
         status = EXIT_MISUSED
     except (ClientError, FileTrouble) as error:

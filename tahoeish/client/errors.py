@@ -27,6 +27,16 @@ class Refused(ClientError):
         self.detail = detail
 
 
+class CredentialsRefused(Refused):
+    """The node doesn't let in whoever we say we are, or wants to be told."""
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}; say who you are with --user NAME and $TAHOEISH_PASSWORD, or with an app token in"
+            " $TAHOEISH_TOKEN"
+        )
+
+
 class TransferBroken(ClientError):
     """It began well, but the rest did not arrive, there or here."""
 

@@ -12,7 +12,7 @@ from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, DirectoryVerifyCap
 from tahoeish.gateway.conditions import not_modified
 from tahoeish.gateway.description import as_json, description_of, description_with
 from tahoeish.gateway.errors import Refused, write_text
-from tahoeish.gateway.file import FileServer, entity_tag
+from tahoeish.gateway.file import FileServer, Label, entity_tag
 from tahoeish.gateway.listing import listing
 from tahoeish.gateway.mkdir import children_from
 from tahoeish.gateway.resource import argument
@@ -70,7 +70,7 @@ class DirectoryServer:
             case DirectoryVerifyCap() | UnknownCap():
                 self._respond_unreadable(request, reached, metadata)
             case _:
-                await self._files.respond(request, reached, name, metadata)
+                await self._files.respond(request, reached, Label(name, metadata=metadata))
 
     # Inside.
 

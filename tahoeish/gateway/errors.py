@@ -11,7 +11,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tahoeish.chk.errors import BadCap, BadDirectory, CorruptFile, WrongLength
+from tahoeish.gateway.dav import multistatus
+from tahoeish.gateway.dav.elements import BadDocument, escape
+from tahoeish.gateway.dav.hrefs import href
 from tahoeish.grid.errors import FileTooLarge, GridFull, NotEnoughShares, UploadUnhappy
+from tahoeish.namespace import errors as names
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.forms import BadForm
 from tahoeish.streams.request import BadHead, StreamingRequest
@@ -20,13 +24,19 @@ log = Logger()
 
 TITLES = {
     400: "Bad request",
+    401: "Credentials needed",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     408: "Too slow",
+    409: "Conflict",
     410: "Not enough shares",
+    412: "Precondition failed",
     413: "Too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",
+    423: "Locked",
+    429: "Too many attempts",
     500: "The node failed",
     501: "Not implemented",
     503: "The grid is not available",
@@ -37,10 +47,14 @@ TITLES = {
 class Refused(Exception):
     """A request that makes no sense, or isn't served: the status and what the client can do about it."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, condition: str = ""
+    ) -> None:
+        """`condition`: the XML element, empty for none, by which WebDAV knows the reason."""
         super().__init__(detail)
         self.status = status
         self.headers = headers or {}
+        self.condition = condition
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class Problem:
     title: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, object] = field(default_factory=dict)
+    condition: str = ""
+    """The XML element, empty for none, by which WebDAV knows the reason."""
 
     def as_json(self) -> dict[str, object]:
         title = self.title or TITLES.get(self.status, "Error")
@@ -69,10 +85,12 @@ def problem_of(error: BaseException | None) -> Problem:
     detail = str(error)
     match error:
         case Refused():
-            return Problem(error.status, detail, headers=error.headers)
+            return Problem(error.status, detail, headers=error.headers, condition=error.condition)
         case BodyError() | BadHead():
             return Problem(error.http_status, detail)
-        case BadCap() | BadDirectory() | BadForm() | WrongLength():
+        case names.NamespaceError():
+            return _problem_of_names(error)
+        case BadCap() | BadDirectory() | BadForm() | BadDocument() | WrongLength():
             return Problem(400, detail)
         case FileTooLarge():
             return Problem(413, detail)
@@ -91,6 +109,36 @@ def problem_of(error: BaseException | None) -> Problem:
             return Problem(500, "the node failed to answer this request; its log says more")
 
 
+def _problem_of_names(error: names.NamespaceError) -> Problem:
+    detail = str(error)
+    match error:
+        case names.BadName():
+            return Problem(400, detail)
+        case names.Forbidden() | names.IntoItself():
+            return Problem(403, detail)
+        case names.NoSuchEntry() | names.NoSuchVersion() | names.NoSuchUser() | names.NoSuchShare():
+            return Problem(404, detail)
+        case names.AlreadyExists() | names.IsAFolder():
+            return Problem(405, detail)
+        case names.NoSuchParent() | names.NotAFolder():
+            return Problem(409, detail)
+        case names.NoSuchLock():
+            return Problem(409, detail, condition="<D:lock-token-matches-request-uri/>")
+        case names.ConditionFailed():
+            return Problem(412, detail)
+        case names.Locked():
+            where = "".join(f"<D:href>{escape(href(lock.path, folder=False))}</D:href>" for lock in error.locks)
+            return Problem(423, detail, condition=f"<D:lock-token-submitted>{where}</D:lock-token-submitted>")
+        case names.OverQuota():
+            return Problem(507, detail, "Over quota", condition="<D:quota-not-exceeded/>")
+        case names.TooManyLocks():
+            return Problem(507, detail, "Too many locks")
+        case names.CatalogueUnavailable():
+            return Problem(503, detail, "The catalogue is not available", headers={"Retry-After": "10"})
+        case _:
+            return Problem(500, "the catalogue failed to answer this request; the node's log says more")
+
+
 def answer_failure(request: StreamingRequest, failure: Failure) -> None:
     """Write the answer to a request that failed."""
     problem = problem_of(failure.value)
@@ -104,6 +152,9 @@ def write_problem(request: StreamingRequest, problem: Problem) -> None:
         request.setHeader(name, value)
     if prefers_json(request):
         write_text(request, problem.status, json.dumps(problem.as_json()) + "\n", "application/problem+json")
+    elif problem.condition:
+        text = multistatus.error(problem.condition, problem.detail)
+        write_text(request, problem.status, text, multistatus.CONTENT_TYPE)
     else:
         write_text(request, problem.status, problem.detail + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass
 from hashlib import sha256
 
 from twisted.internet.interfaces import IReactorTime
@@ -11,7 +12,7 @@ from tahoeish.chk import base32
 from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap, parse_cap
 from tahoeish.chk.directory import Metadata
 from tahoeish.chk.directory_caps import DirectoryCap
-from tahoeish.gateway.conditions import not_modified, unchanged
+from tahoeish.gateway.conditions import expect_match, not_modified, unchanged
 from tahoeish.gateway.description import as_json, description_of
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.filenames import attachment, content_type, is_active
@@ -25,6 +26,17 @@ from tahoeish.streams.response import streaming
 Cap = ReadCap | LiteralCap | VerifyCap
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a file is called, and what whoever calls it so knows of it beside its cap."""
+
+    name: str | None = None
+    content_type: str | None = None
+    etag: str | None = None
+    modified: float | None = None
+    metadata: Metadata | None = None
+
+
 class FileServer:
     """Writes files, and what is known of them, into responses."""
 
@@ -33,33 +45,29 @@ class FileServer:
         self._clock = clock
         self._idle_timeout = idle_timeout
 
-    async def respond(
-        self, request: StreamingRequest, cap: Cap, name: str | None, metadata: Metadata | None = None
-    ) -> None:
-        """
-        By the query argument `t`: the bytes, or what is known of them.
-
-        Name and metadata are those that a directory gives it.
-        """
+    async def respond(self, request: StreamingRequest, cap: Cap, label: Label) -> None:
+        """By the query argument `t`: the bytes, or what is known of them."""
         match argument(request, "t") or "":
             case "":
-                await self._respond_bytes(request, cap, name)
+                await self._respond_bytes(request, cap, label)
             case "json":
                 if not not_modified(request, entity_tag(cap, "json")):
-                    write_text(request, 200, as_json(description_of(cap, metadata)))
+                    write_text(request, 200, as_json(description_of(cap, label.metadata)))
             case "uri" | "readonly-uri":
                 write_text(request, 200, str(cap))
             case other:
                 raise Refused(400, f"t is json, uri or readonly-uri, not {other!r}")
 
-    async def _respond_bytes(self, request: StreamingRequest, cap: Cap, name: str | None) -> None:
+    async def _respond_bytes(self, request: StreamingRequest, cap: Cap, label: Label) -> None:
         if isinstance(cap, VerifyCap):
             raise Refused(400, "a verify cap can check a file, but not read it")
-        self._describe(request, name)
-        if not_modified(request, entity_tag(cap)):
+        etag = label.etag or entity_tag(cap)
+        expect_match(request, etag, label.modified)
+        self._describe(request, label)
+        if not_modified(request, etag, label.modified):
             return
         request.setHeader(b"Accept-Ranges", b"bytes")
-        wanted = self._range(request, cap)
+        wanted = self._range(request, cap, etag)
         if wanted is not None:
             request.setResponseCode(206)
             request.setHeader(b"Content-Range", b"bytes %d-%d/%d" % (wanted.first, wanted.last, cap.size))
@@ -94,20 +102,21 @@ class FileServer:
         if request.method == b"HEAD":
             request.write(b"")
 
-    def _describe(self, request: StreamingRequest, name: str | None) -> None:
-        name = argument(request, "filename") or name
-        kind = content_type(name)
+    def _describe(self, request: StreamingRequest, label: Label) -> None:
+        renamed = argument(request, "filename")
+        name = renamed or label.name
+        kind = content_type(name) if renamed else label.content_type or content_type(name)
         request.setHeader(b"Content-Type", kind.encode())
         if is_active(kind):
             request.setHeader(b"Content-Security-Policy", b"sandbox")
         if flag(argument(request, "save"), "save"):
             request.setHeader(b"Content-Disposition", attachment(name).encode())
 
-    def _range(self, request: StreamingRequest, cap: ReadCap | LiteralCap) -> ByteRange | None:
+    def _range(self, request: StreamingRequest, cap: ReadCap | LiteralCap, etag: str) -> ByteRange | None:
         # For HEAD there are no ranges: it asks for the file.
         header = request.getHeader(b"Range") if request.method == b"GET" else None
         condition = request.getHeader(b"If-Range")
-        if header is None or (condition and not unchanged(condition.decode("latin-1"), entity_tag(cap))):
+        if header is None or (condition and not unchanged(condition.decode("latin-1"), etag)):
             return None
         try:
             return parse_range(header.decode("latin-1"), cap.size)
@@ -131,7 +140,7 @@ class FileResource(AsyncResource):
         if not parts or not parts[0]:
             raise Refused(400, "the address is /file/CAP/@@named=/NAME")
         name = parts[-1] if len(parts) > 1 else None
-        await self._files.respond(request, parse_cap(parts[0]), name or None)
+        await self._files.respond(request, parse_cap(parts[0]), Label(name or None))
 
 
 def entity_tag(cap: Cap | DirectoryCap, form: str = "") -> str:

@@ -52,6 +52,12 @@ def argument(request: StreamingRequest, name: str) -> str | None:
     return values[-1].decode("utf-8", "replace") if values else None
 
 
+def asks(request: StreamingRequest, word: str) -> bool:
+    """Whether a query argument is there, with or without a value, as in `?word`."""
+    query = request.uri.partition(b"?")[2]
+    return word.encode() in (part.partition(b"=")[0] for part in query.split(b"&"))
+
+
 def flag(text: str | None, name: str) -> bool:
     """A query argument that means yes or no; absent means no."""
     match (text or "").lower():

@@ -9,6 +9,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 
 from tahoeish.gateway.check import CheckServer
+from tahoeish.gateway.dav import server_root
+from tahoeish.gateway.dav.folder_page import STYLE_ADDRESS
+from tahoeish.gateway.dav.hrefs import PREFIX
+from tahoeish.gateway.dav.resource import FilesResource, FolderStyle, announce
+from tahoeish.gateway.dav.visit import FileOptions, Names
 from tahoeish.gateway.directory import DirectoryServer
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileResource, FileServer
@@ -22,6 +27,7 @@ from tahoeish.grid.download import Downloader
 from tahoeish.grid.peer import IStoragePeer, PeerError
 from tahoeish.grid.repair import Repairer
 from tahoeish.grid.upload import Uploader
+from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.tasks import together
@@ -47,12 +53,23 @@ class Root(Resource):
 
 
 class Welcome(AsyncResource):
-    """A page for people; for tools that ask with `t=json`, the state of the grid."""
+    """A page for people; for tools that ask with `t=json`, the state of the grid; for WebDAV, the way to `/files`."""
 
     def __init__(self, peers: Callable[[], Sequence[IStoragePeer]], encoding: str) -> None:
         super().__init__()
         self._peers = peers
         self._encoding = encoding
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        # Also for "OPTIONS *", which asks about the server as a whole.
+        if request.method in (b"OPTIONS", b"PROPFIND"):
+            announce(request, self.allowed_methods)
+        await super().respond(request, body)
+
+    async def on_PROPFIND(self, request: StreamingRequest, body: BodyStream) -> None:
+        if request.postpath:
+            raise Refused(404, "there is nothing at this address, which begins with two slashes")
+        await server_root.propfind(request, body)
 
     async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
         if request.postpath:
@@ -71,6 +88,8 @@ class Welcome(AsyncResource):
         if not prefers_html(request):
             write_text(request, 200, f"This is a tahoeish node. Store a file with: curl -T FILE {url}/uri\n")
             return
+        # With no-referrer, a browser would hide from us, too, that its form comes from our own page.
+        request.setHeader(b"Referrer-Policy", b"same-origin")
         lines = await together(self._line(peer) for peer in self._peers())
         # One form, one style sheet, and nothing from elsewhere.
         request.setHeader(
@@ -117,6 +136,9 @@ def gateway_root(
     idle_timeout: float,
     max_upload_size: int,
     convergence_secret: bytes,
+    names: Names,
+    viewer_of: Callable[[StreamingRequest], Viewer],
+    file_options: FileOptions,
 ) -> IResource:
     """Everything that a gateway serves."""
     files = FileServer(downloader, clock, idle_timeout)
@@ -129,9 +151,12 @@ def gateway_root(
         peers, downloader.budget, downloader.run_in_thread, downloader.clock, stall_timeout=downloader.stall_timeout
     )
     checks = CheckServer(Repairer(checker, downloader, uploader))
-    uri = UriResource(Receiver(uploader, max_upload_size, convergence_secret), directories, checks)
+    receiver = Receiver(uploader, max_upload_size, convergence_secret)
+    uri = UriResource(receiver, directories, checks)
     for name in (b"uri", b"cap"):
         root.putChild(name, uri)
     for name in (b"file", b"named"):
         root.putChild(name, FileResource(files))
+    root.putChild(PREFIX.strip("/").encode(), FilesResource(names, viewer_of, file_options, receiver, files))
+    root.putChild(STYLE_ADDRESS.strip("/").encode(), FolderStyle())
     return root

@@ -24,9 +24,10 @@ from tahoeish.gateway.page import page
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.errors import GridError
 from tahoeish.grid.upload import Uploaded, Uploader
-from tahoeish.streams.body import BodyStream
+from tahoeish.streams.body import BodyStream, BodyTooLong
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
 from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
 
@@ -67,13 +68,32 @@ class Receiver:
             body.limit_to(self._max_size)
         secret = self._secret(request)
         if secret is None:
-            uploaded = await self._uploader.upload(body, body.length, size_hint=_size_hint(request))
+            uploaded = await self._uploader.upload(body, body.length, size_hint=size_hint(request))
         else:
             uploaded = await self._uploader.upload_convergently(body, body.length, secret)
         _note(request, uploaded)
         cap = str(uploaded.cap)
         request.setHeader(b"Location", f"/uri/{quote(cap, safe='')}".encode())
         write_text(request, 201, cap)
+
+    @property
+    def run_in_thread(self) -> ThreadRunner:
+        return self._uploader.run_in_thread
+
+    def expect_size(self, body: BodyStream, announced: int | None) -> None:
+        """Raises `BodyTooLong` if the file is, or else as soon as too much of it has come."""
+        if self._max_size:
+            body.limit_to(self._max_size)
+            if (announced or 0) > self._max_size:
+                raise BodyTooLong(f"the file is {announced} bytes long, but at most {self._max_size} are taken here")
+
+    async def store(
+        self, request: StreamingRequest, source: AsyncIterable[Buffer], length: int | None, hint: int | None
+    ) -> Uploaded:
+        """What `source` makes of the request's body becomes a file, under a key of its own; nothing is answered yet."""
+        uploaded = await self._uploader.upload(source, length, size_hint=hint)
+        _note(request, uploaded)
+        return uploaded
 
     async def post(self, request: StreamingRequest, body: BodyStream) -> None:
         """The body is a form with files in it, each of which is answered for."""
@@ -122,12 +142,19 @@ class Receiver:
         return self._convergence_secret if flag(argument(request, "convergent"), "convergent") else None
 
 
-def _size_hint(request: StreamingRequest) -> int | None:
-    """What a client without a Content-Length says of the length beforehand; macOS's Finder does so in a header."""
+def size_hint(request: StreamingRequest) -> int | None:
+    """What a client without a Content-Length says beforehand of the most that will come."""
+    hint = argument(request, "size-hint")
+    return _number_of_bytes(hint) if hint else expected_length(request)
+
+
+def expected_length(request: StreamingRequest) -> int | None:
+    """What macOS's Finder says of the length, which it knows, when it sends a file without a Content-Length."""
     header = request.getHeader(b"X-Expected-Entity-Length")
-    hint = argument(request, "size-hint") or (header.decode("latin-1") if header is not None else None)
-    if not hint:
-        return None
+    return _number_of_bytes(header.decode("latin-1")) if header else None
+
+
+def _number_of_bytes(hint: str) -> int:
     if not (hint.isascii() and hint.isdigit() and len(hint) < 20):
         raise Refused(400, f"a size hint is a number of bytes, not {hint[:40]!r}")
     return int(hint)

@@ -34,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from tahoeish.client.cli import add_commands
     from tahoeish.node.grid_commands import add_grid_commands
+    from tahoeish.node.share_commands import add_share_commands
     from tahoeish.node.storage_commands import add_storage_commands
+    from tahoeish.node.token_commands import add_token_commands
+    from tahoeish.node.user_commands import add_user_commands
 
     parser = argparse.ArgumentParser(
         prog="tahoeish",
@@ -52,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(commands)
     add_grid_commands(commands)
     add_storage_commands(commands)
+    add_user_commands(commands)
+    add_token_commands(commands)
+    add_share_commands(commands)
     return parser
 
 

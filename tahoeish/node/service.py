@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,19 +19,30 @@ from twisted.internet.defer import TimeoutError as GraceOver
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 
 from tahoeish.chk.erasure import best_codec
+from tahoeish.gateway.access import NO_USERS, viewer_of
+from tahoeish.gateway.dav.visit import FileOptions, Names
 from tahoeish.gateway.errors import answer_failure
+from tahoeish.gateway.resource import NotFound
 from tahoeish.gateway.root import HEADERS, gateway_root
+from tahoeish.gateway.whence import is_loopback
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.shareset import EncodingChoice
 from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import Uploader
+from tahoeish.namespace.catalogue import Catalogue
+from tahoeish.namespace.database import Database
+from tahoeish.namespace.users import Users
+from tahoeish.node.catalogue import open_database
 from tahoeish.node.config import Config, ConfigError
 from tahoeish.node.directory import NodeDirectoryError, OpenNodeDirectory
+from tahoeish.node.door import guarded
 from tahoeish.node.listening import CannotListen, listen
 from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import LocalPeers
+from tahoeish.node.purging import Purging
 from tahoeish.node.roster import Roster
 from tahoeish.node.storage_service import StorageService
 from tahoeish.storage.nurl import Nurl
@@ -37,12 +50,22 @@ from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.gate import Gate
 from tahoeish.streams.request import BodyLimits, StreamingRequest, StreamingSite
 from tahoeish.streams.tasks import together
-from tahoeish.streams.threads import WorkerPool
+from tahoeish.streams.threads import WorkerPool, claimed
 
 log = Logger()
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
+
 ABORT_SECONDS = 10
 """What transfers get to clean up after themselves once they were told to stop."""
+
+
+NAME_THREADS = 8
+"""That ask the catalogue. They wait for its disk or its server, and take no processor meanwhile."""
+
+PASSWORD_THREADS = 2
+"""Each takes 19 MiB while it checks a password."""
 
 
 class Node(Service):
@@ -71,6 +94,11 @@ class Node(Service):
         self._uploader: Uploader | None = None
         self._storage: StorageService | None = None
         self._sites: list[StreamingSite] = []
+        self._site: StreamingSite | None = None
+        self._database: Database | None = None
+        self._purging: Purging | None = None
+        self._names = WorkerPool(reactor, NAME_THREADS, "names")
+        self._hashers = WorkerPool(reactor, PASSWORD_THREADS, "password")
 
     @property
     def nurl(self) -> Nurl | None:
@@ -122,6 +150,9 @@ class Node(Service):
         if self._storage is not None:
             await self._storage.stop_listening()
         await together([self._drain(site) for site in self._sites])
+        if self._purging is not None:
+            await self._purging.stop()
+            self._purging = None
         if self._roster is not None:
             await self._roster.stop()
             self._roster = None
@@ -132,6 +163,11 @@ class Node(Service):
             self._sealers.stop()
             self._disks.stop()
             self._readers.stop()
+            self._hashers.stop()
+            self._names.stop()
+            if self._database is not None:
+                self._database.close()
+                self._database = None
             self._directory.close()
             self._directory = None
 
@@ -174,16 +210,37 @@ class Node(Service):
             await self._storage.listen()
         if self.config.gateway.enabled:
             self._roster = self._make_roster(self._directory)
-            site = self._make_site(self._roster, self._directory)
-            self._sites.append(site)
+            self._site = self._make_site()
+            self._sites.append(self._site)
             for endpoint in self.config.gateway.listen:
-                self._ports.append(await listen(self._reactor, endpoint, site))
+                self._ports.append(await listen(self._reactor, endpoint, self._site))
         if self._storage is not None:
             await self._storage.start()
-        if self._roster is not None:
-            await self._start_gateway(self._roster, self._directory)
+        if self._roster is not None and self._site is not None:
+            await self._start_gateway(self._site, self._roster, self._directory)
 
-    async def _start_gateway(self, roster: Roster, directory: OpenNodeDirectory) -> None:
+    async def _start_gateway(self, site: StreamingSite, roster: Roster, directory: OpenNodeDirectory) -> None:
+        opening = self._names(open_database, self.config, self.path)
+        self._database = await claimed(opening, lambda unclaimed: unclaimed.close())
+        catalogue = Catalogue(self._database, time.time)
+        site.resource = guarded(
+            self._make_root(roster, directory, catalogue),
+            self._database,
+            names=self._names,
+            hashers=self._hashers,
+            clock=self._reactor,
+            random_bytes=self._random_bytes,
+            open_caps=self.config.gateway.open_caps,
+        )
+        await self._warn_without_users(self._database)
+        self._purging = Purging(
+            catalogue,
+            self.config.catalogue.versions_kept,
+            run_in_thread=self._names,
+            clock=self._reactor,
+            now=time.time,
+        )
+        self._purging.start()
         self.missing_peers = await roster.change(self.config.grid.enabled_peers)
         self._tell_missing()
         for port in self._ports:
@@ -237,7 +294,24 @@ class Node(Service):
     def _transfers(self) -> list[StreamingRequest]:
         return [request for site in self._sites for request in site.transfers]
 
-    def _make_site(self, peers: Roster, directory: OpenNodeDirectory) -> StreamingSite:
+    def _make_site(self) -> StreamingSite:
+        gateway = self.config.gateway
+        limits = BodyLimits(
+            idle_timeout=gateway.idle_timeout,
+            deadline=gateway.body_deadline,
+            linger_bytes=gateway.linger_bytes,
+            linger_seconds=gateway.linger_time,
+        )
+        # Its resources come when the catalogue is open; nobody is let in before that.
+        return StreamingSite(NotFound(), reactor=self._reactor, limits=limits, failed=answer_failure, headers=HEADERS)
+
+    async def _warn_without_users(self, database: Database) -> None:
+        hosts = [getattr(port.getHost(), "host", "127.0.0.1") for port in self._ports]
+        beyond = [host for host in hosts if not is_loopback(host)]
+        if beyond and not await self._names(Users(database, time.time).there_are_any):
+            log.warn("listening at {hosts}, but {reason}", hosts=", ".join(beyond), reason=NO_USERS)
+
+    def _make_root(self, peers: Roster, directory: OpenNodeDirectory, catalogue: Catalogue) -> IResource:
         config, reactor = self.config, self._reactor
         codec = best_codec()
         work, reading = ByteBudget(config.memory.work), ByteBudget(config.memory.downloads)
@@ -263,7 +337,7 @@ class Node(Service):
             clock=reactor,
             stall_timeout=config.grid.stall_timeout,
         )
-        root = gateway_root(
+        return gateway_root(
             peers=peers.current,
             uploader=uploader,
             downloader=downloader,
@@ -271,14 +345,10 @@ class Node(Service):
             idle_timeout=config.gateway.idle_timeout,
             max_upload_size=config.gateway.max_upload_size,
             convergence_secret=directory.convergence_secret,
+            names=Names(catalogue, self._names, time.time, reactor, config.gateway.idle_timeout),
+            viewer_of=viewer_of,
+            file_options=FileOptions(config.files.refuse, config.files.propfind_limit, config.files.public_names),
         )
-        limits = BodyLimits(
-            idle_timeout=config.gateway.idle_timeout,
-            deadline=config.gateway.body_deadline,
-            linger_bytes=config.gateway.linger_bytes,
-            linger_seconds=config.gateway.linger_time,
-        )
-        return StreamingSite(root, reactor=reactor, limits=limits, failed=answer_failure, headers=HEADERS)
 
 
 def _encoding_choice(config: Config) -> EncodingChoice:
@@ -304,6 +374,12 @@ def _tune_process() -> None:
     # Threads that do little between letting go of the interpreter and wanting it back would otherwise wait for it
     # five milliseconds each time, and with them the reactor.
     sys.setswitchinterval(0.0005)
+    # The C library gives large buffers back to the system one by one, which then clears each page of the next one;
+    # that costs as much as all encryption. Elsewhere than with glibc there is no such knob, or no need for it.
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, 4 * 1024 * 1024)
+        library.mallopt(_TRIM_THRESHOLD, 32 * 1024 * 1024)
     # Each upload has a socket and a file per share open; the usual soft limit of 1024 is soon reached.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

@@ -5,16 +5,18 @@ Its nouns: a `Kind` reads and writes one sort of value (a size, a duration); a k
 sentence of documentation, declared once in `model`; a `Problem` is what a person has to mend, and where.
 """
 
-from .model import Config, Durability, Encoding, Gateway, Grid, Log, Memory, Peer, Storage, Threads
+from .model import Catalogue, Config, Durability, Encoding, Files, Gateway, Grid, Log, Memory, Peer, Storage, Threads
 from .problems import ConfigError, Problem
 from .reading import parse
 from .writing import default_text, effective_text, peer_text
 
 __all__ = [
+    "Catalogue",
     "Config",
     "ConfigError",
     "Durability",
     "Encoding",
+    "Files",
     "Gateway",
     "Grid",
     "Log",

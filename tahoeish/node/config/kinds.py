@@ -240,6 +240,46 @@ class NurlText(Kind[Nurl]):
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseUrl(Kind[str]):
+    """A PostgreSQL database, perhaps with a password, so messages don't show it. Empty stands for "none given"."""
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not (value == "" or value.startswith("postgresql://")):
+            raise BadValue('must be a database such as "postgresql://user:password@host/name", or empty')
+        return value
+
+    def write(self, value: str) -> str:
+        return write_string(value)
+
+    def describe(self) -> str:
+        return "URL of a PostgreSQL database"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Kind[tuple[str, ...]]):
+    """A list of short texts, none of them empty; `what` says what one of them is."""
+
+    what: str
+
+    def read(self, value: object) -> tuple[str, ...]:
+        items = value if isinstance(value, list) else [value]
+        faults = [
+            f"must be a {self.what}, not {shown(item)}"
+            for item in items
+            if not isinstance(item, str) or not item or not item.isprintable()
+        ]
+        if faults:
+            raise BadValue(*faults)
+        return tuple(items)
+
+    def write(self, value: tuple[str, ...]) -> str:
+        return f"[{', '.join(map(write_string, value))}]"
+
+    def describe(self) -> str:
+        return f"{self.what}, or a list of them"
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(Kind[Path]):
     """A folder's path, still as it was written: a relative one counts from a place that the caller knows."""
 

@@ -17,6 +17,7 @@ from .kinds import (
     Base32,
     Boolean,
     Choice,
+    DatabaseUrl,
     Directory,
     Duration,
     Endpoints,
@@ -25,6 +26,7 @@ from .kinds import (
     Name,
     NurlText,
     Size,
+    Texts,
 )
 from .problems import ConfigError, Problem, shown
 from .quantities import KIB, MIB
@@ -46,7 +48,7 @@ class Gateway:
     listen: tuple[str, ...] = key(
         _ENDPOINTS,
         ("tcp:3456:interface=127.0.0.1",),
-        "Where to listen. Whoever can connect can store files; therefore only this machine can, by default.",
+        "Where to listen; by default only for this machine. Without users, others are turned away anyhow.",
     )
     max_upload_size: int = key(Size(), 0, "The largest file that is accepted; 0 = no limit.")
     idle_timeout: float = key(
@@ -71,6 +73,48 @@ class Gateway:
         "How much of a refused upload is read on and thrown away, so that the client gets to see the answer.",
     )
     linger_time: float = key(Duration(), 30.0, "For how long that is done.")
+    open_caps: bool = key(
+        Boolean(),
+        False,
+        "Whether whoever has a file's cap may read it without a password; a cap is a secret itself.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Names for files, and who may use them."""
+
+    database: str = key(
+        DatabaseUrl(),
+        "",
+        "A PostgreSQL database, so that several gateways share one catalogue; a file in the node's directory if empty.",
+    )
+    versions_kept: float = key(
+        Duration(),
+        30 * 86400.0,
+        "How long a file or folder that was replaced or removed can be brought back.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """WebDAV, at `/files`."""
+
+    refuse: tuple[str, ...] = key(
+        Texts("pattern"),
+        (),
+        'Names that nothing new gets, such as ["._*", ".DS_Store"], which macOS would put into every folder.',
+    )
+    propfind_limit: int = key(
+        Integer(0, 10_000_000),
+        10_000,
+        "How many entries a whole tree may have that a client wants listed at once (Depth: infinity); 0 = never.",
+    )
+    public_names: tuple[str, ...] = key(
+        Texts("host name"),
+        (),
+        "Names by which clients know this node, if a proxy before it tells another one (Host, X-Forwarded-Host).",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +302,8 @@ class Config:
     """A whole configuration that has passed every check. Peers' directories are absolute."""
 
     gateway: Gateway = field(default_factory=Gateway)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    files: Files = field(default_factory=Files)
     encoding: Encoding = field(default_factory=Encoding)
     grid: Grid
     memory: Memory = field(default_factory=Memory)

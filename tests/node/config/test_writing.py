@@ -15,6 +15,7 @@ from tahoeish.node.config.kinds import (
     Base32,
     Boolean,
     Choice,
+    DatabaseUrl,
     Directory,
     Duration,
     Endpoints,
@@ -24,6 +25,7 @@ from tahoeish.node.config.kinds import (
     Name,
     NurlText,
     Size,
+    Texts,
 )
 from tahoeish.node.config.reference import reference_text
 from tahoeish.node.config.schema import keys_of, sections_of
@@ -55,6 +57,10 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
             return printable.filter(lambda text: not text.startswith("~")).map(BASE.joinpath)
         case Location():
             return st.just("") | st.integers(0, 65535).map("node.example:{}".format)
+        case Texts():
+            return st.lists(printable, max_size=3).map(tuple)
+        case DatabaseUrl():
+            return st.just("") | printable.map("postgresql://{}".format)
         case Base32(size):
             return st.just("") | st.binary(min_size=size, max_size=size or 40).map(base32.encode)
         case NurlText():

@@ -1,0 +1,26 @@
+"""Short answers."""
+
+from __future__ import annotations
+
+from tahoeish.gateway.dav.multistatus import CONTENT_TYPE
+from tahoeish.gateway.errors import write_text
+from tahoeish.streams.request import StreamingRequest
+
+
+def write_nothing(request: StreamingRequest, status: int) -> None:
+    """An answer whose status says it all."""
+    request.setResponseCode(status)
+    # twisted.web would tell the type of what isn't there.
+    request.defaultContentType = None
+    if status not in (204, 304):
+        request.setHeader(b"Content-Length", b"0")
+    request.write(b"")
+
+
+def write_xml(request: StreamingRequest, status: int, text: str) -> None:
+    write_text(request, status, text, CONTENT_TYPE)
+
+
+def write_change(request: StreamingRequest, *, created: bool) -> None:
+    """Something was made, or something else takes the place of what was there."""
+    write_nothing(request, 201 if created else 204)

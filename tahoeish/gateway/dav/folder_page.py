@@ -1,0 +1,206 @@
+"""A folder as a page for people, without scripts: a head, any number of rows, and a foot."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tahoeish.gateway.dav.hrefs import href
+from tahoeish.namespace.entries import Entry, Version
+from tahoeish.namespace.names import Path
+
+POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+STYLE_ADDRESS = "/folder.css"
+
+STYLE = """\
+:root {
+  color-scheme: light dark;
+  --accent: #1a6b54; --line: #8885; --quiet: #5c6660; --hover: #1a6b5412; --back: #fff;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --accent: #6fc7ab; --quiet: #a3ada8; --hover: #6fc7ab18; --back: #15191a; }
+}
+* { box-sizing: border-box; }
+body {
+  font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  background: var(--back);
+}
+a { color: var(--accent); text-decoration: none; }
+a:hover, a:focus-visible { text-decoration: underline; }
+nav { font-size: 1.25rem; overflow-wrap: anywhere; margin: 0 .2rem 1rem; }
+nav i { color: var(--quiet); font-style: normal; padding: 0 .25em; }
+nav [aria-current] { font-weight: 600; }
+h2 { font-size: 1.1rem; margin: 1.5rem .2rem .5rem; }
+p.note { color: var(--quiet); }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; }
+th[aria-sort] a::after { content: " \\2191"; }
+th[aria-sort=descending] a::after { content: " \\2193"; }
+th:first-child, td:first-child { padding-left: .2rem; overflow-wrap: anywhere; width: 100%; }
+td.size, td.date, td.get { white-space: nowrap; color: var(--quiet); }
+th.size, td.size { text-align: right; font-variant-numeric: tabular-nums; }
+tbody tr:hover { background: var(--hover); }
+a.folder { font-weight: 600; }
+button {
+  font: inherit; padding: .1rem .7rem; color: var(--accent); background: none;
+  border: 1px solid currentColor; border-radius: .3rem; cursor: pointer;
+}
+footer { margin: 1.5rem .2rem 0; color: var(--quiet); font-size: .9rem; }
+@media (max-width: 34rem) {
+  body { margin: 1rem auto; }
+  thead tr { display: flex; gap: 1rem; }
+  th, th:first-child { width: auto; border: 0; padding: .2rem; }
+  thead { display: block; border-bottom: 1px solid var(--line); }
+  tbody { display: block; }
+  tbody tr { display: flex; flex-wrap: wrap; gap: 0 .6rem; padding: .45rem .2rem; }
+  tbody tr { border-bottom: 1px solid var(--line); }
+  td, td:first-child { border: 0; padding: 0; }
+  td:first-child { flex: 1 0 100%; }
+  td.size, td.date, td.get { font-size: .85rem; }
+  td.size { text-align: left; }
+  td.get { margin-left: auto; }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a folder's rows are sorted."""
+
+    column: str = "name"
+    descending: bool = False
+
+    @property
+    def is_natural(self) -> bool:
+        """It is the order in which entries come, so that none need be kept."""
+        return self == Order()
+
+    def __str__(self) -> str:
+        return ("-" if self.descending else "") + self.column
+
+    def sorted(self, entries: Sequence[Entry]) -> list[Entry]:
+        return sorted(entries, key=_KEYS[self.column], reverse=self.descending)
+
+
+_KEYS: dict[str, Callable[[Entry], Any]] = {
+    "name": lambda entry: entry.name.casefold(),
+    "size": lambda entry: entry.size,
+    "date": lambda entry: entry.modified,
+}
+_COLUMNS = {"name": "Name", "size": "Size", "date": "Changed"}
+
+
+def parse_order(text: str | None) -> Order:
+    """`name`, `size` or `date`, backwards with a minus before it; anything else is by name."""
+    column = (text or "").removeprefix("-")
+    return Order(column, (text or "").startswith("-")) if column in _KEYS else Order()
+
+
+def head(path: Path, order: Order, note: str = "") -> str:
+    """Up to the first row."""
+    titles = "".join(_title(column, title, order) for column, title in _COLUMNS.items())
+    return (
+        _opening(path)
+        + (f'<p class="note">{html.escape(note)}</p>' if note else "")
+        + f'<table><thead><tr>{titles}<th class="get"></th></tr></thead><tbody>\n'
+    )
+
+
+def rows(entries: Sequence[Entry]) -> str:
+    return "".join(map(_row, entries))
+
+
+def foot(path: Path, *, empty: bool) -> str:
+    """From behind the last row on."""
+    told = '<p class="note">This folder is empty.</p>' if empty else ""
+    versions = f'<a href="{html.escape(href(path, folder=True))}?versions">Earlier versions</a>'
+    return f"</tbody></table>{told}<footer>{versions}</footer></main></body></html>\n"
+
+
+def versions_page(path: Path, versions: Sequence[Version], removed: Sequence[Version], *, is_folder: bool) -> str:
+    """What a name stood for before; of a folder, also the names that are no longer in it."""
+    parts = [_opening(path)]
+    own = [_version_row(path, version, version.name) for version in versions]
+    gone = [_version_row((*path, version.name), version, version.name) for version in removed]
+    for title, lines in (("Earlier versions", own), ("Removed from here", gone)):
+        if lines:
+            heads = '<th>Name</th><th class="size">Size</th><th>Until</th><th class="get"></th>'
+            parts.append(
+                f"<h2>{title}</h2><table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+            )
+    if not own and not gone:
+        parts.append('<p class="note">There are no earlier versions.</p>')
+    address = html.escape(href(path if is_folder else path[:-1], folder=True))
+    parts.append(f'<footer><a href="{address}">Back to the folder</a></footer></main></body></html>\n')
+    return "".join(parts)
+
+
+def _opening(path: Path) -> str:
+    title = html.escape(path[-1] if path else "Files")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{title} - tahoeish</title><link rel="stylesheet" href="{STYLE_ADDRESS}"></head>'
+        f'<body><nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
+    )
+
+
+def _breadcrumbs(path: Path) -> str:
+    crumbs = [((), "Files"), *((path[: depth + 1], name) for depth, name in enumerate(path))]
+    links = [f'<a href="{html.escape(href(folder, folder=True))}">{html.escape(name)}</a>' for folder, name in crumbs]
+    links[-1] = f'<span aria-current="page">{html.escape(crumbs[-1][1])}</span>'
+    return "<i>/</i>".join(links)
+
+
+def _title(column: str, title: str, order: Order) -> str:
+    current = column == order.column
+    other = Order(column, descending=current and not order.descending)
+    state = f' aria-sort="{"descending" if order.descending else "ascending"}"' if current else ""
+    return f'<th class="{column}"{state}><a href="?sort={other}">{title}</a></th>'
+
+
+def _row(entry: Entry) -> str:
+    address = html.escape(href(entry.path, folder=entry.is_folder))
+    name = html.escape(entry.name)
+    if entry.is_folder:
+        link, get = f'<a class="folder" href="{address}">{name}/</a>', ""
+    else:
+        link, get = f'<a href="{address}">{name}</a>', f'<a href="{address}?save=true" download>Download</a>'
+    return (
+        f'<tr><td>{link}</td><td class="size">{_size(entry.size)}</td>'
+        f'<td class="date">{_date(entry.modified)}</td><td class="get">{get}</td></tr>\n'
+    )
+
+
+def _version_row(path: Path, version: Version, name: str) -> str:
+    address = html.escape(href(path, folder=False))
+    text = html.escape(name) + ("/" if version.content is None else "")
+    link = text if version.content is None else f'<a href="{address}?version={version.id}">{text}</a>'
+    restore = f'<form method="post" action="{address}?restore={version.id}"><button>Restore</button></form>'
+    return (
+        f'<tr><td>{link}</td><td class="size">{_size(version.size)}</td>'
+        f'<td class="date">{_date(version.replaced)}</td><td class="get">{restore}</td></tr>\n'
+    )
+
+
+def _size(size: int) -> str:
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if amount < 999.5 or unit == "PB":
+            break
+        amount /= 1000
+    text = f"{size} B" if unit == "B" else f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f'<span title="{size} bytes">{text}</span>'
+
+
+def _date(seconds: float) -> str:
+    try:
+        when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(seconds))
+    except OverflowError:
+        return ""
+    return f'<time datetime="{when:%Y-%m-%dT%H:%M:%SZ}" title="UTC">{when:%Y-%m-%d %H:%M}</time>'

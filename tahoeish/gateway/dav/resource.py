@@ -1,0 +1,91 @@
+"""`/files`: names for files and folders, as WebDAV has them (RFC 4918, classes 1, 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+
+from tahoeish.gateway.conditions import not_modified
+from tahoeish.gateway.dav.answers import write_nothing
+from tahoeish.gateway.dav.changing import Changes
+from tahoeish.gateway.dav.folder_page import STYLE
+from tahoeish.gateway.dav.listing import Listing
+from tahoeish.gateway.dav.locking import Locking
+from tahoeish.gateway.dav.reading import ReadingFiles
+from tahoeish.gateway.dav.storing import Storing
+from tahoeish.gateway.dav.visit import FileOptions, Names, Visit, visit_of
+from tahoeish.gateway.errors import Refused, write_text
+from tahoeish.gateway.file import FileServer
+from tahoeish.gateway.resource import AsyncResource
+from tahoeish.gateway.upload import Receiver
+from tahoeish.namespace.viewer import Viewer
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.request import StreamingRequest
+
+CLASSES = (b"1, 2, 3", b"<http://apache.org/dav/propset/fs/1>")
+"""The second one says that files can be marked as executable, by a property; cadaver wouldn't try otherwise."""
+
+
+class FilesResource(AsyncResource):
+    """Everything from `/files` on. `viewer_of` says who asks, or raises `Refused`."""
+
+    def __init__(
+        self,
+        names: Names,
+        viewer_of: Callable[[StreamingRequest], Viewer],
+        options: FileOptions,
+        receiver: Receiver,
+        files: FileServer,
+    ) -> None:
+        super().__init__()
+        self._viewer_of = viewer_of
+        self._options = options
+        listing = Listing(names)
+        reading, changes, locking = ReadingFiles(names, files, listing), Changes(names), Locking(names)
+        self._methods: Mapping[str, Callable[[Visit], Awaitable[None]]] = {
+            "GET": reading.get,
+            "HEAD": reading.get,
+            "POST": reading.post,
+            "PUT": Storing(names, receiver).put,
+            "PROPFIND": listing.propfind,
+            "PROPPATCH": changes.proppatch,
+            "MKCOL": changes.mkcol,
+            "DELETE": changes.delete,
+            "COPY": changes.copy,
+            "MOVE": changes.move,
+            "LOCK": locking.lock,
+            "UNLOCK": locking.unlock,
+        }
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        announce(request, self.allowed_methods)
+        method = request.method.decode("ascii", "replace")
+        if method == "OPTIONS":
+            write_nothing(request, 200)
+            return
+        handle = self._methods.get(method)
+        if handle is None:
+            raise Refused(405, f"{method} is not possible here, only {', '.join(self.allowed_methods)}")
+        await handle(visit_of(request, body, self._viewer_of(request), self._options))
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        return ["OPTIONS", *self._methods]
+
+
+def announce(request: StreamingRequest, methods: list[str]) -> None:
+    """Tell clients that this is WebDAV. Windows wants the third of these headers, or takes it for a web page."""
+    request.responseHeaders.setRawHeaders(b"DAV", CLASSES)
+    request.setHeader(b"Allow", ", ".join(methods).encode())
+    request.setHeader(b"MS-Author-Via", b"DAV")
+
+
+class FolderStyle(AsyncResource):
+    """The style sheet of folders' pages."""
+
+    _ETAG = f'"{sha256(STYLE.encode()).hexdigest()[:16]}"'
+
+    async def on_GET(self, request: StreamingRequest, body: BodyStream) -> None:
+        request.setHeader(b"Cache-Control", b"public, max-age=3600")
+        if not not_modified(request, self._ETAG):
+            write_text(request, 200, STYLE, "text/css; charset=utf-8")

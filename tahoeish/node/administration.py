@@ -1,0 +1,108 @@
+"""What the commands that look after users, tokens, shares and locks have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tahoeish.namespace.catalogue import Catalogue
+    from tahoeish.namespace.names import Path
+    from tahoeish.namespace.tokens import Tokens
+    from tahoeish.namespace.users import Users
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """A node's catalogue in the hands of whoever may read its directory. The node may run or not."""
+
+    users: Users
+    tokens: Tokens
+    catalogue: Catalogue
+
+
+class NoNode(Exception):
+    """There is no node in the directory."""
+
+
+def node_options() -> argparse.ArgumentParser:
+    """Where the node is, as a parent of the parsers of commands."""
+    node = argparse.ArgumentParser(add_help=False)
+    node.add_argument(
+        "--node-dir",
+        metavar="DIR",
+        help="the node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish)",
+    )
+    return node
+
+
+def command(
+    name: str, work: Callable[[argparse.Namespace, Administration], None]
+) -> Callable[[argparse.Namespace], int]:
+    """What `work` does as a command, which says in one line why it couldn't, and returns the exit status."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from tahoeish.namespace.errors import NamespaceError
+
+        try:
+            with _administration(arguments) as administration:
+                work(arguments, administration)
+        except BrokenPipeError:
+            # Whoever read the list has had enough. The interpreter would try to print the rest when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (NamespaceError, NoNode) as error:
+            print(f"tahoeish: {name}: {error}", file=sys.stderr)
+            return EXIT_FAILED
+        return EXIT_DONE
+
+    return run
+
+
+@contextmanager
+def _administration(arguments: argparse.Namespace) -> Iterator[Administration]:
+    from tahoeish.namespace.catalogue import Catalogue
+    from tahoeish.namespace.tokens import Tokens
+    from tahoeish.namespace.users import Users
+    from tahoeish.node.catalogue import open_database
+    from tahoeish.node.directory import NodeDirectory, chosen_path
+
+    directory = NodeDirectory(chosen_path(arguments.node_dir, os.environ))
+    if not directory.config_path.exists():
+        raise NoNode(f"there is no node in {directory.path}; `tahoeish run` makes one")
+    database = open_database(directory.config(), directory.path)
+    try:
+        yield Administration(
+            Users(database, time.time), Tokens(database, time.time, os.urandom), Catalogue(database, time.time)
+        )
+    finally:
+        database.close()
+
+
+def parsed_path(text: str) -> Path:
+    """A folder as it is written on a command line, such as `/photos/2026`. Raises `BadName`."""
+    from tahoeish.namespace.names import check_name
+
+    return tuple(check_name(name) for name in text.split("/") if name)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as what is in them."""
+    lines = [headings, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    padded = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def day(moment: float | None, otherwise: str) -> str:
+    """The date, of UTC."""
+    return otherwise if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""The real programs that people use WebDAV with, against a real node."""
