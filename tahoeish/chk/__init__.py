@@ -7,6 +7,8 @@ number, framed by a header and the file's Merkle trees (`layout`), are a *share*
 `Decoder` has a `ShareReader` for each share it reads from, and turns any `needed` of a segment's blocks
 back into plaintext, having verified each. A `ShareVerifier` verifies a share whole, and takes no key.
 
+Encoding can be interrupted: a `Checkpoint` (`checkpoint`) is what an `Encoder` needs to go on in another process.
+
 A file may hold the table of a *directory* (`directory`): names, each with a cap and metadata. Its own cap is that of
 the file, marked as a directory's (`directory_caps`).
 

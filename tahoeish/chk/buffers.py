@@ -32,6 +32,10 @@ class Pieces:
             self._kept.append(self._gathering)
         self._gathering += piece
 
+    def joined(self) -> bytes:
+        """A copy of all that is there, which stays."""
+        return b"".join(self._kept)
+
     def take(self) -> list[Buffer]:
         """All the pieces in order. Afterwards there are none."""
         taken, self._kept, self._gathering, self.size = self._kept, [], None, 0

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from tahoeish.chk.buffers import Buffer, Pieces
 from tahoeish.chk.caps import ReadCap
+from tahoeish.chk.checkpoint import EMPTY_CHAIN, Checkpoint, EncoderState, chained, record
 from tahoeish.chk.cipher import KEY_SIZE
 from tahoeish.chk.erasure import ErasureCodec
-from tahoeish.chk.errors import WrongLength
+from tahoeish.chk.errors import BadCheckpoint, WrongLength
 from tahoeish.chk.hashes import crypttext_hasher, storage_index_hash, ueb_hash
 from tahoeish.chk.layout import (
     MAX_SEGMENTS,
@@ -56,6 +57,8 @@ class Encoder:
     The order of things: `write` and `end` hand out segments, each is sealed (several at once, if you
     like), each sealed one is absorbed, in order; then `finish`. Between calls the encoder holds less than
     one segment of plaintext, and 64 bytes per segment and share.
+
+    Whenever nothing is being absorbed, `checkpoint` says what `resume` needs to go on later, in another process.
 
     With a known length the shares are, byte for byte, those Tahoe-LAFS would write. With an unknown one
     (`size` is None) they differ in the header, and where the sections thus begin; the cap is the same.
@@ -105,6 +108,41 @@ class Encoder:
         self._crypttext_tree = MerkleTree(fillers)
         self._block_trees = [MerkleTree(fillers) for _ in range(total)]
         self._share_tree = MerkleTree(fillers)
+        self._records_chain = EMPTY_CHAIN
+
+    @classmethod
+    def resume(cls, state: bytes, records: Buffer, *, codec: ErasureCodec) -> Encoder:
+        """
+        The encoder as it was at a checkpoint; the next byte that it takes is at the checkpoint's offset.
+
+        `records`: those of all checkpoints up to this one, behind each other; what comes after them is ignored. Heavy:
+        some microseconds for each segment and share. Raises `BadCheckpoint`, or `CannotBeSaved`.
+        """
+        saved = EncoderState.parse(state)
+        try:
+            encoder = cls(
+                key=saved.key,
+                needed=saved.needed,
+                total=saved.total,
+                max_segment_size=saved.max_segment_size,
+                size=saved.size,
+                codec=codec,
+            )
+            encoder._crypttext_hasher = crypttext_hasher(saved.crypttext_sha)
+        except ValueError as error:
+            raise BadCheckpoint(f"the encoder's state makes no sense: {error}") from error
+        for crypttext_hash, *block_hashes in saved.leaves(records):
+            encoder._enter(crypttext_hash, block_hashes)
+        encoder._handed_out = encoder._absorbed
+        encoder._received = saved.offset
+        if saved.complete:
+            encoder.end()
+        return encoder
+
+    @property
+    def position(self) -> int:
+        """How many bytes of plaintext have been taken."""
+        return self._received
 
     @property
     def segment_size(self) -> int:
@@ -193,10 +231,47 @@ class Encoder:
         if sealed.number != self._absorbed:
             raise RuntimeError(f"segment {self._absorbed} is to be absorbed next, not {sealed.number}")
         self._crypttext_hasher.update(sealed.crypttext)
-        self._crypttext_tree.append(sealed.crypttext_hash)
-        for tree, block_hash in zip(self._block_trees, sealed.block_hashes, strict=True):
+        self._enter(sealed.crypttext_hash, sealed.block_hashes)
+
+    def _enter(self, crypttext_hash: bytes, block_hashes: Sequence[bytes]) -> None:
+        self._crypttext_tree.append(crypttext_hash)
+        for tree, block_hash in zip(self._block_trees, block_hashes, strict=True):
             tree.append(block_hash)
+        self._records_chain = chained(self._records_chain, record(crypttext_hash, block_hashes))
         self._absorbed += 1
+
+    def checkpoint(self, since: int = 0) -> Checkpoint:
+        """
+        What `resume` needs to go on from the last absorbed segment; `since`: the segments of an earlier checkpoint,
+        whose records are left out.
+
+        What was written behind that segment isn't in it, but comes in again as if for the first time. Not while another
+        thread absorbs. Raises `CannotBeSaved`.
+        """
+        complete = self._ended and self._absorbed == self._handed_out
+        offset = self._received if complete else min(self._absorbed * self._segment_size, self._received)
+        encoding = self._encoding
+        state = EncoderState(
+            encoding.key,
+            encoding.needed,
+            encoding.total,
+            self._max_segment_size,
+            self._size,
+            self._absorbed,
+            offset,
+            complete,
+            self._records_chain,
+            self._crypttext_hasher.save(),
+        )
+        records = b"".join(
+            record(self._crypttext_tree.leaf(number), [tree.leaf(number) for tree in self._block_trees])
+            for number in range(since, self._absorbed)
+        )
+        return Checkpoint(self._absorbed, offset, state.pack(), records)
+
+    def tail(self) -> bytes:
+        """The plaintext behind the last full segment: what no checkpoint has, however late."""
+        return self._pieces.joined()
 
     def finish(self) -> FinishedFile:
         """The cap, and what the shares still lack. Call it once, after the last segment was absorbed."""

@@ -32,3 +32,17 @@ class CorruptFile(ChkError):
 
 class WrongLength(ChkError):
     """The plaintext is longer or shorter than the encoder was told."""
+
+
+class CannotBeSaved(ChkError):
+    """Half of a file's encoding can't be put aside on this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a half-encoded file can't be put aside here: that needs OpenSSL's libcrypto as a shared library, with its "
+            "SHA256 functions"
+        )
+
+
+class BadCheckpoint(ChkError):
+    """What was put aside of a half-encoded file isn't whole, or isn't understood."""

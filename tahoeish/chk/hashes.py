@@ -6,7 +6,9 @@ Buffers of any kind are hashed where they lie. For more than 2 KiB, hashlib lets
 
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Protocol
 
+from tahoeish.chk import sha256 as savable
 from tahoeish.chk.buffers import Buffer
 
 HASH_SIZE = 32
@@ -16,13 +18,19 @@ def netstring(data: Buffer) -> bytes:
     return b"".join((b"%d:" % len(data), data, b","))
 
 
+class _Sha(Protocol):
+    def update(self, data: Buffer, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
 class TaggedHasher:
     """A tagged hash of data that comes in pieces."""
 
     __slots__ = ("_length", "_sha")
 
     def __init__(self, tag: bytes, length: int = HASH_SIZE) -> None:
-        self._sha = sha256(netstring(tag))
+        self._sha: _Sha = sha256(netstring(tag))
         self._length = length
 
     def update(self, data: Buffer) -> None:
@@ -30,6 +38,23 @@ class TaggedHasher:
 
     def digest(self) -> bytes:
         return sha256(self._sha.digest()).digest()[: self._length]
+
+
+class CrypttextHasher(TaggedHasher):
+    """The one hash that goes through all of a file's ciphertext. So it can be put aside, and taken up again."""
+
+    __slots__ = ("_savable",)
+
+    def __init__(self, state: bytes | None = None) -> None:
+        """With a `state` from `save`, go on from there; see `tahoeish.chk.sha256.resumed` for what it raises."""
+        self._length = HASH_SIZE
+        self._sha = self._savable = savable.begun() if state is None else savable.resumed(state)
+        if state is None:
+            self.update(netstring(b"allmydata_crypttext_v1"))
+
+    def save(self) -> bytes:
+        """Raises `CannotBeSaved`."""
+        return self._savable.save()
 
 
 def tagged_hash(tag: bytes, data: Buffer, length: int = HASH_SIZE) -> bytes:
@@ -73,9 +98,9 @@ def merkle_filler(index: int) -> bytes:
     return _filler_leaf(b"%d" % index)
 
 
-def crypttext_hasher() -> TaggedHasher:
-    """For the whole file's ciphertext."""
-    return TaggedHasher(b"allmydata_crypttext_v1")
+def crypttext_hasher(state: bytes | None = None) -> CrypttextHasher:
+    """For the whole file's ciphertext; see `CrypttextHasher`."""
+    return CrypttextHasher(state)
 
 
 def crypttext_segment_hasher() -> TaggedHasher:

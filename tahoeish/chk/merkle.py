@@ -113,6 +113,10 @@ class MerkleTree:
                 return
             node = merkle_node(bytes(row[-2 * HASH_SIZE : -HASH_SIZE]), node)
 
+    def leaf(self, number: int) -> bytes:
+        """One that was appended."""
+        return _node(self._rows[0], number)
+
     def finish(self) -> None:
         """Close the gaps with fillers. Needs at least one leaf."""
         if not self.leaf_count:

@@ -7,6 +7,10 @@ Bytes in motion.
 - A **streaming request** (`request`) finds its resource when the head is in, and gives it the body.
 - A **response** (`response`) is written only as fast as the client drinks.
 - A **form** (`forms`) is a multipart body taken apart while it arrives.
+- A **coding** (`codings`, `expansion`) is what a body is packed in; it is unpacked while it arrives.
+- A **claim** (`digests`) is a digest that a client has made of what it sends; a **verifier** (`verifier`, `hashers`)
+  sets it against what arrives.
+- **Structured** header fields (`structured`) are those of RFC 9651.
 - A **producer** (`producer`) is the same thing the other way round: the body of a request that we send.
 - A **pinned agent** (`tls`) sends requests to a server that it knows by its key. It is **attentive** (`attentive`):
   it hears an early answer early.

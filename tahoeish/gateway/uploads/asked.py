@@ -1,0 +1,127 @@
+"""What a request asks of an upload session, the same in every dialect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from tahoeish.gateway.errors import Refused
+from tahoeish.streams.structured import LARGEST_INTEGER
+
+Fields: TypeAlias = Mapping[str, str]
+"""A request's headers: names in lower case, the values of a repeated one joined by commas."""
+
+ABOUT_BLANK: Final = "about:blank"
+
+_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[^;\s]*")
+
+
+class UploadRefused(Refused):
+    """`problem_type` and `members` are what RFC 9457 adds to the status and the words."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        problem_type: str = ABOUT_BLANK,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.problem_type = problem_type
+        self.members = members or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What uploads are held to; 0 is without a bound. Sizes in bytes, the age in seconds since the last request."""
+
+    max_size: int = 0
+    min_size: int = 0
+    max_append_size: int = 0
+    min_append_size: int = 0
+    max_age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A new session, whose first bytes may come with it."""
+
+    length: int | None
+    """Of the whole upload, as far as that is known yet."""
+
+    completes: bool | None
+    """Whether this request's content ends the upload; None: it does when it brings the last of `length` bytes."""
+
+    content_length: int | None
+    """How many bytes come with it; None for an unknown number."""
+
+    def first(self, *, verified: bool = False, excess_is_fatal: bool = False) -> Append:
+        """What the same request asks of the new session, also if it has no content."""
+        return Append(0, self.completes, self.content_length, self.length, verified, excess_is_fatal)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """More bytes for a session."""
+
+    offset: int | None
+    """Where they belong; None: wherever it stands."""
+
+    completes: bool | None
+    content_length: int | None
+    length: int | None = None
+    """Of the whole upload, if the request says it."""
+
+    verified: bool = False
+    """None of the content may be kept before all of it has been compared with a digest."""
+
+    excess_is_fatal: bool = False
+    """By the dialect's rules, an upload that turns out too long is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """How far has it come?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """It isn't wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be done here?"""
+
+
+Asked: TypeAlias = Append | Query | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response without a body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def number_in(fields: Fields, name: str, title: str) -> int | None:
+    """A header that is a plain decimal number, None if it isn't there. Raises `UploadRefused`."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    text = value.strip()
+    if not _NUMBER.fullmatch(text) or int(text) > LARGEST_INTEGER:
+        raise UploadRefused(400, f"{title} is a number of bytes, not {value[:40]!r}")
+    return int(text)
+
+
+def media_type(fields: Fields) -> str:
+    """Without its parameters, in lower case."""
+    match = _MEDIA_TYPE.match(fields.get("content-type", "").strip())
+    return match[0].lower() if match else ""
