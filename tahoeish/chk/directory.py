@@ -14,7 +14,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -68,17 +68,28 @@ def pack(children: Children) -> bytes:
     return b"".join(_packed_entry(name, normalised[name]) for name in sorted(normalised))
 
 
-def unpack(table: bytes) -> dict[str, Child]:
+def pack_entry(name: str, child: Child) -> bytes:
     """
-    The children, in the order of the table; of several with the same name the last one, and none that is mutable.
+    One entry. Entries make a table when they are put together in the order of their names, of which no two may be the
+    same. Raises `BadDirectory` as `pack` does.
+    """
+    return _packed_entry(_checked(normalise(name)), child)
+
+
+def unpack(table: bytes, mutable: Callable[[str], object] = lambda name: None) -> dict[str, Child]:
+    """
+    The children, in the order of the table; of several with the same name the last one, and none that is mutable:
+    those are only told by name.
 
     Names may be there that no path reaches: empty ones, `..`, or with slashes. Raises `BadDirectory`.
     """
     children: dict[str, Child] = {}
     for number, entry in enumerate(_netstrings(table)):
         try:
-            name, child = _unpacked_entry(entry)
+            name, cap, metadata = _unpacked_entry(entry)
+            child = Child(_stored_cap(cap), _json_object(metadata))
         except MutableCap:
+            mutable(name)
             continue
         except BadDirectory as error:
             raise BadDirectory(f"entry {number} of the directory is damaged: {error}") from None
@@ -141,7 +152,8 @@ def _netstring(data: bytes) -> bytes:
 # Reading.
 
 
-def _unpacked_entry(entry: bytes) -> tuple[str, Child]:
+def _unpacked_entry(entry: bytes) -> tuple[str, str, bytes]:
+    """Its name, cap and metadata."""
     # There may be more fields some day, which are to be ignored.
     fields = list(_netstrings(entry))
     if len(fields) < _FIELDS:
@@ -149,7 +161,7 @@ def _unpacked_entry(entry: bytes) -> tuple[str, Child]:
     name, cap, write_cap, metadata = fields[:_FIELDS]
     if write_cap:
         raise BadDirectory("it belongs to a mutable directory")
-    return normalise(_text(name)), Child(_stored_cap(_text(cap).rstrip(" ")), _json_object(metadata))
+    return normalise(_text(name)), _text(cap).rstrip(" "), metadata
 
 
 def _stored_cap(text: str) -> ChildCap:

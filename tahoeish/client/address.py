@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tahoeish.chk.caps import parse_cap
+from tahoeish.chk.directory_caps import DirectoryCap, parse_any_cap
+from tahoeish.chk.errors import BadCap
 from tahoeish.client.credentials import shown
 
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
@@ -39,11 +41,23 @@ def cap_from(text: str) -> str:
 
     Of a URL only the cap is taken. Which node to ask is the caller's choice: that node gets to see the file.
     """
-    path = text.strip().partition("?")[0]
-    parts = [unquote(part) for part in path.split("/")]
-    cap = next((part for part in parts if "URI:" in part), parts[-1])
+    cap = _pasted(text)
     parse_cap(cap)
     return cap
+
+
+def directory_cap_from(text: str) -> str:
+    """The same for the cap of an immutable directory that can be read."""
+    cap = _pasted(text)
+    if not isinstance(parse_any_cap(cap), DirectoryCap):
+        raise BadCap("this is not the cap of a directory: such a cap begins with URI:DIR2-CHK: or URI:DIR2-LIT:")
+    return cap
+
+
+def _pasted(text: str) -> str:
+    path = text.strip().partition("?")[0]
+    parts = [unquote(part) for part in path.split("/")]
+    return next((part for part in parts if "URI:" in part), parts[-1])
 
 
 def _checked(url: str, where: str) -> str:

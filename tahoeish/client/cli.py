@@ -1,4 +1,4 @@
-"""The client's commands, `put`, `get` and `check`, as far as their words go; `commands` does what they say."""
+"""The client's commands, `put`, `get` and so on, as far as their words go; `commands` does what they say."""
 
 from __future__ import annotations
 
@@ -37,6 +37,36 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     check.add_argument("--verify", action="store_true", help="read every share, and find those that are damaged")
     check.add_argument("--repair", action="store_true", help="store again what is missing")
     check.set_defaults(command=_check)
+    _add_backup_commands(subparsers, [address, quietness])
+
+
+def _add_backup_commands(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], parents: list[argparse.ArgumentParser]
+) -> None:
+    snapshot = subparsers.add_parser(
+        "snapshot",
+        parents=parents,
+        help="store the names in a folder, and print the cap of that",
+        description="Store all names below a folder of /files as immutable directories, and print the one cap by which"
+        " they, and the files, can be had again, by this program or by any Tahoe-LAFS.",
+    )
+    snapshot.add_argument("folder", metavar="FOLDER", nargs="?", default="/", help="such as /photos (default: all)")
+    snapshot.set_defaults(command=_snapshot)
+    restore = subparsers.add_parser(
+        "restore",
+        parents=parents,
+        help="bring back the names that a snapshot holds",
+        description="Bring back the names that a snapshot, or any other immutable directory, holds: all of them in one"
+        " step. No file is moved. The exit status is 1 if something could not be brought back.",
+    )
+    restore.add_argument("cap", metavar="CAP", type=_directory_cap, help="what `snapshot` has printed")
+    restore.add_argument(
+        "folder", metavar="FOLDER", nargs="?", default="/", help="which is made, or is empty (default: /, the top)"
+    )
+    restore.add_argument(
+        "--overwrite", action="store_true", help="let what is in the folder make way; it can be had back as versions"
+    )
+    restore.set_defaults(command=_restore)
 
 
 def _address() -> argparse.ArgumentParser:
@@ -91,11 +121,34 @@ def _check(arguments: argparse.Namespace) -> int:
     )
 
 
+def _snapshot(arguments: argparse.Namespace) -> int:
+    from tahoeish.client.commands import Where, snapshot
+
+    return snapshot(arguments.folder, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    from tahoeish.client.commands import Where, restore
+
+    where = Where(arguments.node_url, arguments.user)
+    return restore(arguments.cap, arguments.folder, overwrite=arguments.overwrite, where=where, quiet=arguments.quiet)
+
+
 def _cap(text: str) -> str:
     from tahoeish.chk.errors import BadCap
     from tahoeish.client.address import cap_from
 
     try:
         return cap_from(text)
+    except BadCap as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _directory_cap(text: str) -> str:
+    from tahoeish.chk.errors import BadCap
+    from tahoeish.client.address import directory_cap_from
+
+    try:
+        return directory_cap_from(text)
     except BadCap as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from urllib.parse import quote
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError
@@ -25,6 +26,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 
 from tahoeish.chk.caps import parse_cap
 from tahoeish.chk.errors import BadCap
+from tahoeish.client.backup import LINES, RestoreReport, SnapshotReport, TreeProgress, result_in
 from tahoeish.client.connection import attentive_agent
 from tahoeish.client.credentials import Credentials, without_credentials
 from tahoeish.client.download import Download
@@ -169,11 +171,48 @@ class Client:
             )
         return CheckReport.parse(await _answer(response, expected=(200,), longest=LONGEST_REPORT))
 
+    async def snapshot(self, folder: str, *, progress: TreeProgress | None = None) -> SnapshotReport:
+        """
+        Store the names in a folder, such as `/photos/2026`, as a directory, by whose cap they can be had again.
+        """
+        result = await self._lines(f"{_files(folder)}?t=snapshot", b"", progress)
+        return SnapshotReport.parse(result)
+
+    async def restore(
+        self, cap: str, folder: str, *, overwrite: bool = False, progress: TreeProgress | None = None
+    ) -> RestoreReport:
+        """
+        Bring what is in a directory into a folder: one that isn't there yet, or is empty, or may be overwritten.
+        """
+        query = "?t=restore&overwrite=true" if overwrite else "?t=restore"
+        result = await self._lines(_files(folder) + query, cap.encode(), progress)
+        return RestoreReport.parse(result)
+
+    async def _lines(self, target: str, body: bytes, progress: TreeProgress | None) -> Mapping[str, Any]:
+        """Ask for what may take long, and listen until it has come to an end."""
+        with _translated(self.url):
+            response = await self._http.post(
+                self.url + target,
+                data=body,
+                headers=self._headers({"Accept": [f"{LINES}, application/problem+json"]}),
+                allow_redirects=False,
+                unbuffered=True,
+            )
+        if response.code != 200:
+            raise await _refusal(response)
+        async with Download(response) as download:
+            return await result_in(download, progress)
+
     def _headers(self, more: Mapping[str, Sequence[str]] | None = None) -> Headers:
         headers = Headers({"Accept": [_ACCEPT], **(more or {})})
         if self._credentials is not None:
             headers.setRawHeaders("Authorization", [self._credentials.authorization])
         return headers
+
+
+def _files(folder: str) -> str:
+    """The address of a folder."""
+    return "/files" + "".join("/" + quote(name, safe="") for name in folder.split("/") if name)
 
 
 class _Passing:

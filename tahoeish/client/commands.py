@@ -1,4 +1,4 @@
-"""What `tahoeish put`, `get` and `check` do: a local file, a node, a progress line, and an exit status."""
+"""What `tahoeish put`, `get`, `check`, `snapshot` and `restore` do: a node, a progress line, and an exit status."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 from twisted.internet.task import LoopingCall
 
 from tahoeish.client import address
+from tahoeish.client.backup import RestoreReport, SnapshotReport, TreeProgress
 from tahoeish.client.client import Client, Progress
 from tahoeish.client.credentials import CredentialTrouble, ask_terminal, chosen_credentials
 from tahoeish.client.descriptors import DescriptorReader, DescriptorWriter, must_be_waited_for
 from tahoeish.client.errors import ClientError
 from tahoeish.client.foreground import Interrupted, run_to_end
-from tahoeish.client.progress import REDRAW_SECONDS, ProgressLine
+from tahoeish.client.progress import REDRAW_SECONDS, ProgressLine, StatusLine
 from tahoeish.client.report import CheckReport
 
 EXIT_DONE = 0
@@ -108,6 +109,39 @@ def check(cap: str, *, verify: bool, repair: bool, where: Where) -> int:
     return _exit_status("check", where, examine)
 
 
+def snapshot(folder: str, *, where: Where, quiet: bool) -> int:
+    """Print the cap of a directory with all names in the folder. Returns the exit status."""
+    from twisted.internet import reactor
+
+    async def work(connect: Connect) -> SnapshotReport:
+        with _shown_words(wanted=not quiet) as progress:
+            return await connect(reactor).snapshot(folder, progress=progress)
+
+    def take(connect: Connect) -> None:
+        report = run_to_end(reactor, lambda: work(connect))
+        _print(report.cap)
+        if not quiet:
+            print(report, file=sys.stderr)
+
+    return _exit_status("snapshot", where, take)
+
+
+def restore(cap: str, folder: str, *, overwrite: bool, where: Where, quiet: bool) -> int:
+    """Bring back what a snapshot holds, and print how much that is. Returns the exit status: whether it was all."""
+    from twisted.internet import reactor
+
+    async def work(connect: Connect) -> RestoreReport:
+        with _shown_words(wanted=not quiet) as progress:
+            return await connect(reactor).restore(cap, folder, overwrite=overwrite, progress=progress)
+
+    def bring_back(connect: Connect) -> int:
+        report = run_to_end(reactor, lambda: work(connect))
+        _print(str(report))
+        return EXIT_FAILED if report.left_out else EXIT_DONE
+
+    return _exit_status("restore", where, bring_back)
+
+
 def _exit_status(command: str, where: Where, transfer: Callable[[Connect], int | None]) -> int:
     """Do it, and tell a person who waits what went wrong."""
     status = EXIT_FAILED
@@ -179,6 +213,19 @@ def _shown_progress(reactor: Any, *, wanted: bool) -> Iterator[Progress | None]:
     finally:
         if redrawing.running:
             redrawing.stop()
+
+
+@contextmanager
+def _shown_words(*, wanted: bool) -> Iterator[TreeProgress | None]:
+    """How far it is, while a person watches."""
+    if not wanted or not sys.stderr.isatty():
+        yield None
+        return
+    line = StatusLine(sys.stderr, _terminal_columns)
+    try:
+        yield line.show
+    finally:
+        line.erase()
 
 
 def _terminal_columns() -> int:

@@ -16,6 +16,29 @@ _GAP = "  "
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
+class StatusLine:
+    """Shows words on `terminal`, the latest in place of those before."""
+
+    def __init__(self, terminal: TextIO, columns: Callable[[], int]) -> None:
+        self._terminal = terminal
+        self._columns = columns
+        self._shown = 0
+
+    def show(self, words: str) -> None:
+        # A character in the last column would make some terminals begin a new line.
+        words = words[: max(0, self._columns() - 1)]
+        # Padding, because not every terminal can erase.
+        self._terminal.write("\r" + words.ljust(self._shown))
+        self._terminal.flush()
+        self._shown = len(words)
+
+    def erase(self) -> None:
+        """Leave the line to whoever has something to say."""
+        self.show("")
+        self._terminal.write("\r")
+        self._terminal.flush()
+
+
 class ProgressLine:
     """
     Draws on `terminal` what `passed` was told last, one line over the other.
@@ -31,7 +54,7 @@ class ProgressLine:
         self._samples = deque([(self._began, 0)])
         self._done = 0
         self._total: int | None = None
-        self._drawn = 0
+        self._line = StatusLine(terminal, columns)
 
     def passed(self, done: int, total: int | None) -> None:
         """So much has gone through by now."""
@@ -53,20 +76,11 @@ class ProgressLine:
 
     def erase(self) -> None:
         """The transfer has failed: leave the line to whoever says why."""
-        self._replace("")
-        self._terminal.write("\r")
-        self._terminal.flush()
+        self._line.erase()
 
     def _show(self, rate: float) -> None:
-        # A character in the last column would make some terminals begin a new line.
         width = self._columns() - 1
-        self._replace(render(self._done, self._total, rate, self._seconds() - self._began, width))
-
-    def _replace(self, line: str) -> None:
-        # Padding, because not every terminal can erase.
-        self._terminal.write("\r" + line.ljust(self._drawn))
-        self._terminal.flush()
-        self._drawn = len(line)
+        self._line.show(render(self._done, self._total, rate, self._seconds() - self._began, width))
 
 
 def _rate(first: tuple[float, int], last: tuple[float, int]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 from tahoeish.chk.buffers import Buffer
@@ -33,9 +33,12 @@ class Directories:
         self._budget = ByteBudget(2 * max_table)
 
     @asynccontextmanager
-    async def opened(self, cap: DirectoryCap) -> AsyncIterator[dict[str, Child]]:
+    async def opened(
+        self, cap: DirectoryCap, mutable: Callable[[str], object] = lambda name: None
+    ) -> AsyncIterator[dict[str, Child]]:
         """
-        The children. Forget them when you leave the block.
+        The children. Forget them when you leave the block. `mutable` is told the names of those that are left out
+        because they can change.
 
         Raises `BadDirectory` for what isn't a directory or too large, and what a download raises.
         """
@@ -43,13 +46,23 @@ class Directories:
         self._check_size(contents.size)
         with await self._budget.lease(contents.size):
             table = contents.data if isinstance(contents, LiteralCap) else await self._fetch(contents)
-            yield await self._downloader.run_in_thread(unpack, table)
+            yield await self._downloader.run_in_thread(unpack, table, mutable)
 
     async def store(self, children: Children) -> DirectoryCap:
         """Make a directory. Raises `BadDirectory`, and what an upload raises."""
         table = await self._uploader.run_in_thread(pack, children)
         self._check_size(len(table))
         uploaded = await self._uploader.upload(_whole(table), len(table))
+        return DirectoryCap(uploaded.cap)
+
+    async def store_table(self, table: bytes, convergence_secret: bytes) -> DirectoryCap:
+        """
+        Make a directory whose cap is the same whenever the table, the secret and the encoding are.
+
+        If it is in the grid already, it costs a question to the peers. Raises as `store` does.
+        """
+        self._check_size(len(table))
+        uploaded = await self._uploader.upload_convergently(_whole(table), len(table), convergence_secret)
         return DirectoryCap(uploaded.cap)
 
     def _check_size(self, size: int) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from tahoeish.namespace import changes, history, lock_table, locking, looking, properties, sharing, trees
+from tahoeish.namespace import changes, history, lock_table, locking, looking, properties, sharing, snapshots, trees
 from tahoeish.namespace.conditions import UNCONDITIONAL, Conditions
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.entries import Content, Entry, Outcome, Usage, Version
@@ -17,6 +17,7 @@ from tahoeish.namespace.locks import Lock, LockLimits, LockWish
 from tahoeish.namespace.names import Path
 from tahoeish.namespace.properties import PropertyChange, PropertyName
 from tahoeish.namespace.shares import Share
+from tahoeish.namespace.snapshots import Planting, TreeVisitor
 from tahoeish.namespace.view import NoTree, View
 from tahoeish.namespace.viewer import Viewer
 
@@ -246,6 +247,40 @@ class Catalogue:
             return history.purge(connection, older_than, limit)
 
         return self._database.write(work)
+
+    # Whole trees
+
+    def walk(self, viewer: Viewer, path: Path, visitor: TreeVisitor) -> None:
+        """
+        Tell the visitor of a folder and all below it, as it is at one moment.
+
+        It is called within the transaction, and shouldn't dawdle. What others share with the viewer is only told of
+        when the path leads into it.
+        """
+        self._read(viewer, lambda view: snapshots.walk(view, path, visitor))
+
+    def plant(
+        self,
+        viewer: Viewer,
+        path: Path,
+        tree: Planting,
+        *,
+        overwrite: bool = False,
+        conditions: Conditions = UNCONDITIONAL,
+    ) -> Entry:
+        """
+        Put a whole tree into a folder, which is made if there is none. Others who write wait meanwhile.
+
+        What is in the folder becomes versions if it may be overwritten; otherwise `NotEmpty` is raised. Also raises
+        `NoSuchParent`, `NotAFolder`, `OverQuota`.
+        """
+        return self._write(viewer, [path], lambda view: snapshots.plant(view, path, tree, overwrite, conditions))
+
+    def check_plant(
+        self, viewer: Viewer, path: Path, *, overwrite: bool = False, conditions: Conditions = UNCONDITIONAL
+    ) -> None:
+        """Whether any tree would be let in, at this moment: raises what `plant` would raise. Changes nothing."""
+        self._read(viewer, lambda view: snapshots.demand_plant(view, path, overwrite, conditions))
 
     # Users
 

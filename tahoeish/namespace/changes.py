@@ -138,7 +138,8 @@ def change_properties(
     record = place.existing()
     view.demand(place.path, conditions)
     view.demand_tokens(place, conditions)
-    properties.change(view.connection, record.id, changed)
+    view.demand_room(place, properties.growth(changed))
+    properties.change(view.connection, record.id, place.path, changed)
     if modified is not None:
         records.change(view.connection, record.id, modified=modified)
 

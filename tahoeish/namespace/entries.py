@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 
+from tahoeish.namespace.errors import BadContent
 from tahoeish.namespace.names import Path
 
 # The id of a folder `@OWNER`, which is not in the database.
@@ -25,6 +26,11 @@ class Content:
     size: int
     content_type: str | None = None
     checksums: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        # PostgreSQL has no text with NUL in it.
+        if "\0" in self.cap or "\0" in (self.content_type or ""):
+            raise BadContent("there is a NUL in the cap or the type of a file's content")
 
 
 NOTHING = Content("URI:LIT:", 0)

@@ -74,6 +74,14 @@ class AlreadyExists(NamespaceError):
         self.path = path
 
 
+class NotEmpty(NamespaceError):
+    """Something is in the folder, and the request doesn't say to replace it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"there is something in {shown(path)} already")
+        self.path = path
+
+
 class IntoItself(NamespaceError):
     """Source and destination of a copy or move are the same, or one lies in the other."""
 
@@ -124,6 +132,17 @@ class TooManyLocks(NamespaceError):
 
     def __init__(self, user: str, most: int) -> None:
         super().__init__(f"{user} holds {most} locks already, and may not hold more")
+
+
+class TooManyProperties(NamespaceError):
+    """There is no more room for what clients want remembered about an entry."""
+
+    def __init__(self, path: Path, most: int, most_text: int) -> None:
+        super().__init__(f"{shown(path)} can have {most} properties, of {most_text} characters in all, and not more")
+
+
+class BadContent(NamespaceError):
+    """What is said of a file's content can't be kept."""
 
 
 class OverQuota(NamespaceError):

@@ -60,8 +60,12 @@ class GroupCommit:
     def _run(self, jobs: list[_Job[Any]]) -> None:
         try:
             with self._engine.begin() as connection:
-                for job in jobs:
-                    job.run(connection)
+                if len(jobs) == 1:
+                    # What undoes its work undoes everything, so a savepoint would be none.
+                    jobs[0].run_alone(connection)
+                else:
+                    for job in jobs:
+                        job.run(connection)
         except BaseException as error:
             for job in jobs:
                 job.lose(error)
@@ -78,6 +82,10 @@ class _Job(Generic[T]):
         self.woken = Event()
         # False when it is woken: it is to lead.
         self.ended = False
+
+    def run_alone(self, connection: Connection) -> None:
+        """Do the work. Raises whatever it raises."""
+        self._result = self._work(connection)
 
     def run(self, connection: Connection) -> None:
         """Do the work or, if it fails, undo it. Raises only what concerns the whole transaction."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, literal, select, update
 
 from tahoeish.namespace import records
 from tahoeish.namespace.entries import Content, Version
@@ -36,6 +36,13 @@ def detach(connection: Connection, record: Record, now: float) -> None:
     """Take a record, with all below it, out of its folder."""
     records.change(connection, record.id, parent=None)
     _add(connection, record.parent, record.name, record.id, now)
+
+
+def detach_members(connection: Connection, folder: Record, now: float) -> None:
+    """The same for all that is in a folder."""
+    members = select(entries.c.parent, entries.c.name, entries.c.id, literal(now)).where(entries.c.parent == folder.id)
+    connection.execute(insert(versions).from_select(["folder", "name", "entry", "replaced"], members))
+    connection.execute(update(entries).where(entries.c.parent == folder.id).values(parent=None))
 
 
 def find(connection: Connection, folder: int, path: Path, version_id: int) -> Record:

@@ -69,6 +69,11 @@ def end_within(connection: Connection, owner: str, place: Path) -> None:
     connection.execute(delete(locks).where(locks.c.owner == owner, or_(locks.c.path == _text(place), _below(place))))
 
 
+def end_below(connection: Connection, owner: str, place: Path) -> None:
+    """All that is in the folder goes away, and the locks on it; those on the folder itself stay."""
+    connection.execute(delete(locks).where(locks.c.owner == owner, _below(place)))
+
+
 def end_expired(connection: Connection, now: float) -> None:
     connection.execute(delete(locks).where(locks.c.expires <= now))
 

@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
+from tahoeish.namespace.errors import TooManyProperties
+from tahoeish.namespace.names import Path
 from tahoeish.namespace.schema import properties
+
+MOST = 1000
+"""Properties of one entry."""
+
+MOST_TEXT = 256 * 1024
+"""Characters of all of them together."""
 
 # Its namespace, which may be empty, and its local name.
 PropertyName: TypeAlias = tuple[str, str]
@@ -39,13 +47,17 @@ def of_entries(connection: Connection, numbers: Sequence[int]) -> dict[int, dict
     return found
 
 
-def change(connection: Connection, number: int, changes: Sequence[PropertyChange]) -> None:
-    """One after the other, in this order; of several about the same property the last one counts."""
+def change(connection: Connection, number: int, path: Path, changes: Sequence[PropertyChange]) -> None:
+    """
+    One after the other, in this order; of several about the same property the last one counts.
+
+    Raises `TooManyProperties` if there are too many of them then.
+    """
     last = {one.name: one for one in changes}
     if not last:
         return
-    named = [and_(properties.c.namespace == namespace, properties.c.name == name) for namespace, name in last]
-    connection.execute(delete(properties).where(properties.c.entry == number, or_(*named)))
+    named = tuple_(properties.c.namespace, properties.c.name).in_(list(last))
+    connection.execute(delete(properties).where(properties.c.entry == number, named))
     new = [
         {"entry": number, "namespace": one.name[0], "name": one.name[1], "value": one.value}
         for one in last.values()
@@ -53,3 +65,13 @@ def change(connection: Connection, number: int, changes: Sequence[PropertyChange
     ]
     if new:
         connection.execute(insert(properties), new)
+        text = func.length(properties.c.namespace) + func.length(properties.c.name) + func.length(properties.c.value)
+        totals = select(func.count(), func.sum(text)).where(properties.c.entry == number)
+        count, size = connection.execute(totals).one()
+        if count > MOST or size > MOST_TEXT:
+            raise TooManyProperties(path, MOST, MOST_TEXT)
+
+
+def growth(changes: Sequence[PropertyChange]) -> int:
+    """About how many bytes they may add."""
+    return sum(len(one.value) for one in changes if isinstance(one, SetProperty))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, case, delete, insert, select, update
 
 from tahoeish.namespace.entries import Content, Entry, Kind
 from tahoeish.namespace.names import Path
@@ -62,30 +64,58 @@ def _checksum(text: str) -> tuple[str, str]:
 
 
 _BY_ID = select(entries).where(entries.c.id == bindparam("number"))
-_CHILD = select(entries).where(entries.c.parent == bindparam("within"), entries.c.name == bindparam("called"))
 _MEMBERS = select(entries).where(entries.c.parent == bindparam("within")).order_by(entries.c.name)
 _MEMBERS_AFTER = _MEMBERS.where(entries.c.name > bindparam("after"))
 _INSERT = insert(entries).returning(entries)
-_ABOVE = (
-    update(entries)
-    .where(entries.c.id.in_(bindparam("above", expanding=True)))
-    .values(size=entries.c.size + bindparam("more"))
-)
-_PARENT = (
-    update(entries)
-    .where(entries.c.id == bindparam("within"))
-    .values(size=entries.c.size + bindparam("more"), changes=entries.c.changes + 1)
-)
-_PARENT_LISTED_ANEW = _PARENT.values(modified=bindparam("when"))
+
+_STEPS = 16
+"""Names that one statement follows. SQLite joins up to 64 tables, but nobody needs it to plan for so many."""
+
+
+@cache
+def _along(steps: int) -> Select[Any]:
+    found = [entries.alias(f"step{number}") for number in range(steps + 1)]
+    joined: Any = found[0]
+    for number in range(1, steps + 1):
+        is_next = and_(
+            found[number].c.parent == found[number - 1].c.id, found[number].c.name == bindparam(f"name{number}")
+        )
+        joined = joined.outerjoin(found[number], is_next)
+    columns = [column for one in found for column in one.c]
+    return select(*columns).select_from(joined).where(found[0].c.id == bindparam("start"))
+
+
+@lru_cache
+def _folders_changed(folders: int) -> Update:
+    """Of so many folders, one in the other, the innermost is `within`."""
+    is_parent = entries.c.id == bindparam("within")
+    numbers: list[Any] = [bindparam(f"folder{number}") for number in range(folders)]
+    return (
+        update(entries)
+        .where(entries.c.id.in_(numbers))
+        .values(
+            size=entries.c.size + bindparam("more"),
+            changes=entries.c.changes + case((is_parent, 1), else_=0),
+            modified=case((is_parent, bindparam("when")), else_=entries.c.modified),
+        )
+    )
 
 
 def by_id(connection: Connection, number: int) -> Record:
     return Record(*connection.execute(_BY_ID, {"number": number}).one())
 
 
-def child(connection: Connection, folder: int, name: str) -> Record | None:
-    row = connection.execute(_CHILD, {"within": folder, "called": name}).one_or_none()
-    return None if row is None else Record(*row)
+def along(connection: Connection, start: int, names: Path) -> tuple[Record, ...]:
+    """The record with this number and, one in the other, those that the names lead to, as far as there are any."""
+    width = len(entries.c)
+    steps = names[:_STEPS]
+    given = {f"name{number}": name for number, name in enumerate(steps, start=1)}
+    row = tuple(connection.execute(_along(len(steps)), {"start": start, **given}).one())
+    there = [row[first : first + width] for first in range(0, len(row), width) if row[first] is not None]
+    found = tuple(Record(*columns) for columns in there)
+    if len(found) > len(steps) and names[_STEPS:]:
+        return (*found[:-1], *along(connection, found[-1].id, names[_STEPS:]))
+    return found
 
 
 def members(connection: Connection, folder: int, after: str | None, limit: int) -> list[Record]:
@@ -142,9 +172,7 @@ def member_changed(
     `listed_anew`: when its name was added to the last of them or taken out, now.
     """
     parent = folders[-1]
-    if listed_anew is None:
-        connection.execute(_PARENT, {"within": parent.id, "more": growth})
-    else:
-        connection.execute(_PARENT_LISTED_ANEW, {"within": parent.id, "more": growth, "when": listed_anew})
-    if growth and len(folders) > 1:
-        connection.execute(_ABOVE, {"above": [folder.id for folder in folders[:-1]], "more": growth})
+    changed = folders if growth else [parent]
+    numbers = {f"folder{number}": folder.id for number, folder in enumerate(changed)}
+    when = parent.modified if listed_anew is None else listed_anew
+    connection.execute(_folders_changed(len(changed)), {**numbers, "within": parent.id, "more": growth, "when": when})

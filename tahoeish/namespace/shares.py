@@ -95,6 +95,7 @@ def _living(connection: Connection, statement: Select[Any], given: dict[str, str
         chain = [records.by_id(connection, row.folder)]
         while (parent := chain[-1].parent) is not None:
             chain.append(records.by_id(connection, parent))
-        if chain[-1].id == trees.root(connection, row.owner):
+        tree = trees.find(connection, row.owner)
+        if tree is not None and chain[-1].id == tree.root:
             found.append(SharedFolder(row.owner, row.with_user, row.name, row.writable, tuple(reversed(chain))))
     return found

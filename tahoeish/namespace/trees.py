@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from tahoeish.namespace import records
 from tahoeish.namespace.entries import Usage
 from tahoeish.namespace.errors import NoSuchUser, OverQuota
 from tahoeish.namespace.records import Record
 from tahoeish.namespace.schema import locks, trees, users, versions
+from tahoeish.namespace.viewer import LOCAL
 
-_ROOT = select(trees.c.root).where(trees.c.owner == bindparam("who"))
+_FIND = select(
+    trees.c.root,
+    select(users.c.quota).where(users.c.name == trees.c.owner).scalar_subquery().label("quota"),
+    exists().where(locks.c.owner == trees.c.owner).label("locked"),
+).where(trees.c.owner == bindparam("who"))
 _HOLD = (
-    select(trees.c.owner, trees.c.root)
+    select(trees.c.owner)
     .where(trees.c.owner.in_(bindparam("owners", expanding=True)))
     .order_by(trees.c.owner)
     .with_for_update()
 )
-_QUOTA = select(users.c.quota).where(users.c.name == bindparam("who"))
 
 
-def root(connection: Connection, owner: str) -> int | None:
-    """The top of the user's tree. None if the user has none yet."""
-    number: int | None = connection.execute(_ROOT, {"who": owner}).scalar_one_or_none()
-    return number
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """
+    What every look into a user's tree begins with: the number of its top, and the user's quota.
+
+    `locked`: there are locks on something in it, even if all of them may have run out.
+    """
+
+    root: int
+    quota: int | None
+    locked: bool
 
 
-def plant(connection: Connection, owner: str, now: float) -> int:
+def find(connection: Connection, owner: str) -> Tree | None:
+    """None if the user has no tree yet."""
+    row = connection.execute(_FIND, {"who": owner}).one_or_none()
+    return None if row is None else Tree(*row)
+
+
+def plant(connection: Connection, owner: str, now: float) -> None:
     """Make the top of a tree."""
     number = records.add_folder(connection, None, "", (now, now)).id
     connection.execute(insert(trees).values(owner=owner, root=number))
-    return number
 
 
-def hold(connection: Connection, owners: Iterable[str]) -> dict[str, int]:
+def has_users(connection: Connection) -> bool:
+    return connection.execute(select(users.c.name).where(users.c.name != LOCAL).limit(1)).first() is not None
+
+
+def hold(connection: Connection, owners: Iterable[str]) -> None:
     """
-    The tops of these users' trees, which nobody else changes until the transaction ends.
+    Let nobody else change these users' trees until the transaction ends.
 
     So that sizes and locks are right without PostgreSQL having to end one of two transactions that change the same
-    tree; the order keeps them from waiting for each other. In SQLite there is only one at a time anyway.
+    tree; the order keeps them from waiting for each other. In SQLite there is only one at a time anyway. Nothing else
+    is asked in the same statement: if it has to wait, it sees everything else as it was before.
     """
-    found = connection.execute(_HOLD, {"owners": sorted(set(owners))})
-    return {row.owner: row.root for row in found}
-
-
-def quota(connection: Connection, owner: str) -> int | None:
-    most: int | None = connection.execute(_QUOTA, {"who": owner}).scalar_one_or_none()
-    return most
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD, {"owners": sorted(set(owners))}).all()
 
 
 def set_quota(connection: Connection, user: str, most: int | None) -> None:
@@ -57,19 +74,17 @@ def set_quota(connection: Connection, user: str, most: int | None) -> None:
 
 
 def usage(connection: Connection, owner: str) -> Usage:
-    number = root(connection, owner)
-    used = 0 if number is None else records.by_id(connection, number).size
-    most = quota(connection, owner)
-    return Usage(used, None if most is None else max(0, most - used))
+    tree = find(connection, owner)
+    if tree is None:
+        return Usage(0, None)
+    used = records.by_id(connection, tree.root).size
+    return Usage(used, None if tree.quota is None else max(0, tree.quota - used))
 
 
-def demand_room(connection: Connection, owner: str, top: Record, growth: int) -> None:
+def demand_room(quota: int | None, owner: str, top: Record, growth: int) -> None:
     """`OverQuota` if the tree may not grow by so much. It may always shrink."""
-    if growth <= 0:
-        return
-    most = quota(connection, owner)
-    if most is not None and top.size + growth > most:
-        raise OverQuota(owner, most, top.size, growth)
+    if quota is not None and growth > 0 and top.size + growth > quota:
+        raise OverQuota(owner, quota, top.size, growth)
 
 
 def hand_over(connection: Connection, old: str, new: str) -> None:
@@ -81,8 +96,9 @@ def hand_over(connection: Connection, old: str, new: str) -> None:
 
 def discard(connection: Connection, owner: str) -> None:
     """Take a user's tree and locks away: nobody can reach it any more, and the next purge deletes it."""
-    number = hold(connection, [owner]).get(owner)
-    if number is not None:
+    hold(connection, [owner])
+    tree = find(connection, owner)
+    if tree is not None:
         connection.execute(delete(trees).where(trees.c.owner == owner))
-        connection.execute(insert(versions).values(folder=None, name="", entry=number, replaced=0.0))
+        connection.execute(insert(versions).values(folder=None, name="", entry=tree.root, replaced=0.0))
     connection.execute(delete(locks).where((locks.c.owner == owner) | (locks.c.holder == owner)))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, s
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.errors import NamespaceError, NoSuchUser
 from tahoeish.namespace.schema import entries, tokens, trees, users
-from tahoeish.namespace.trees import discard, hand_over
+from tahoeish.namespace.trees import discard, find, hand_over, plant
 from tahoeish.namespace.viewer import LOCAL
 
 LONGEST_NAME = 64
@@ -101,6 +101,9 @@ class Users:
                 insert(users).values(name=name, password_hash=password_hash, created=now, quota=quota, disabled=False)
             )
             if first:
+                if find(connection, LOCAL) is None:
+                    # Whoever is just making it waits, and sees then that there are users.
+                    plant(connection, LOCAL, now)
                 hand_over(connection, LOCAL, name)
             return first
 

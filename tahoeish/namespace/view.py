@@ -13,9 +13,9 @@ from tahoeish.namespace.entries import VIRTUAL, Entry, Kind
 from tahoeish.namespace.errors import ConditionFailed, Forbidden, Locked, NamespaceError, NoSuchEntry, shown
 from tahoeish.namespace.names import Path, check_path
 from tahoeish.namespace.places import SHARED, Place, is_virtual
-from tahoeish.namespace.records import Record
 from tahoeish.namespace.shares import SharedFolder
-from tahoeish.namespace.viewer import Viewer
+from tahoeish.namespace.trees import Tree
+from tahoeish.namespace.viewer import LOCAL, Viewer
 
 
 class NoTree(Exception):
@@ -28,7 +28,7 @@ class View:
         self.viewer = viewer
         self.now = now
         self._below = check_path(viewer.below)
-        self._tops: dict[str, int] = {}
+        self._trees: dict[str, Tree] = {}
 
     @property
     def user(self) -> str:
@@ -40,9 +40,12 @@ class View:
         paths lead into, and the viewer's own, which is made if there is none.
         """
         owners = {_owner(check_path(path)) or self.user for path in paths} | {self.user}
-        self._tops = trees.hold(self.connection, owners)
-        if self.user not in self._tops:
-            self._tops[self.user] = trees.plant(self.connection, self.user, self.now)
+        trees.hold(self.connection, owners)
+        if self._tree(self.user) is None:
+            trees.plant(self.connection, self.user, self.now)
+            # After the planting, which waits for whoever is just becoming the first user.
+            if self.user == LOCAL and trees.has_users(self.connection):
+                raise Forbidden((), "by now this node has users, the first of whom has these files; say who you are")
 
     # Looking
 
@@ -110,10 +113,14 @@ class View:
             raise Forbidden(place.path, error.reason) from None
 
     def locks_about(self, place: Place, *, tree: bool) -> list[locks.Lock]:
+        whole = self._tree(place.owner)
+        if whole is None or not whole.locked:
+            return []
         return lock_table.about(self.connection, place.owner, place.place, self.now, tree=tree)
 
     def demand_room(self, place: Place, growth: int) -> None:
-        trees.demand_room(self.connection, place.owner, place.top, growth)
+        whole = self._tree(place.owner)
+        trees.demand_room(None if whole is None else whole.quota, place.owner, place.top, growth)
 
     # Within
 
@@ -121,30 +128,30 @@ class View:
         self._demand_allowed(path, on_the_way=on_the_way)
         owner = _owner(path)
         if owner is None:
-            start = (records.by_id(self.connection, self._top_of_own()),)
-            return Place(path, path, self.user, self._walk(start, path), shared=False, writable=True)
+            found = records.along(self.connection, self._own_tree().root, path)
+            return Place(path, path, self.user, found, shared=False, writable=True)
         if is_virtual(path):
             raise Forbidden(path, "it only shows what is shared")
         share = shares.find(self.connection, owner, self.user, path[1])
         if share is None:
             raise NoSuchEntry(path)
         place = (*share.place, *path[2:])
-        return Place(path, place, owner, self._walk(share.records, path[2:]), shared=True, writable=share.writable)
+        found = (*share.records[:-1], *records.along(self.connection, share.records[-1].id, path[2:]))
+        return Place(path, place, owner, found, shared=True, writable=share.writable)
 
-    def _top_of_own(self) -> int:
-        top = self._tops.get(self.user) or trees.root(self.connection, self.user)
-        if top is None:
+    def _own_tree(self) -> Tree:
+        tree = self._tree(self.user)
+        if tree is None:
             raise NoTree
-        return top
+        return tree
 
-    def _walk(self, start: tuple[Record, ...], names: Path) -> tuple[Record, ...]:
-        found = list(start)
-        for name in names:
-            record = records.child(self.connection, found[-1].id, name) if found[-1].folder else None
-            if record is None:
-                break
-            found.append(record)
-        return tuple(found)
+    def _tree(self, owner: str) -> Tree | None:
+        if owner not in self._trees:
+            tree = trees.find(self.connection, owner)
+            if tree is None:
+                return None
+            self._trees[owner] = tree
+        return self._trees[owner]
 
     def _top_of(self, share: SharedFolder) -> Place:
         path = (SHARED + share.owner, share.name)

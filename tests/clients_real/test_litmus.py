@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients_real.grids import GRIDS
 from tests.clients_real.programs import finished, program, said
-from tests.nodes import NOT_DURABLE, running
+from tests.nodes import NOT_DURABLE, content_of
 
 pytestmark = pytest.mark.clients
 
@@ -16,16 +17,20 @@ SUITES = ("basic", "copymove", "props", "locks", "http")
 _SUMMARY = re.compile(r"<- summary for `(\w+)': of (\d+) tests run: (\d+) passed, 0 failed")
 
 
+@pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_all_suites_pass_without_a_warning(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_all_suites_pass_without_a_warning(
+    database: str, grid: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     litmus = program("litmus", "litmus")
     settings = dict(NOT_DURABLE)
     if database == "postgresql":
         server = request.getfixturevalue("postgresql")
-        server.execute("CREATE DATABASE litmus")
-        settings["catalogue"] = {"database": server.url("litmus")}
+        name = f"litmus_{list(GRIDS).index(grid)}"
+        server.execute(f"CREATE DATABASE {name}")
+        settings["catalogue"] = {"database": server.url(name)}
 
-    with running(tmp_path / "node", settings) as node:
+    with GRIDS[grid](tmp_path, settings) as node:
         done = finished([litmus, "-k", f"{node.url}/files/"], environment={"TESTS": " ".join(SUITES)}, cwd=tmp_path)
 
         assert done.returncode == 0, said(done)
@@ -35,3 +40,9 @@ def test_all_suites_pass_without_a_warning(database: str, tmp_path: Path, reques
         # A redrawn line of a test that warned has both in it.
         assert not re.search("warning|skipped", said(done), re.IGNORECASE), said(done)
         assert "Traceback" not in node.said
+
+        # All that litmus stores is so little that it goes into the catalogue.
+        content = content_of(300_000)
+        assert node.request("PUT", "/files/larger", content).status == 201
+        assert node.request("MOVE", "/files/larger", headers={"Destination": "/files/moved"}).status == 201
+        assert node.get("/files/moved").body == content

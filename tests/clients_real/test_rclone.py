@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,13 @@ from tests.nodes import NodeProcess, content_of, wait_until
 pytestmark = pytest.mark.clients
 
 VENDORS = ("other", "owncloud")
+
+SIZE = 200_000_000
+"""Of a file that is written into a mounted folder."""
+
+PIECE = 1_000_000
+LONGEST_CLOSE = 1.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +154,20 @@ class TestMounted:
             mounting.wait(PATIENCE)
 
     def test_shares_are_sent_while_a_program_still_writes(self, mounted: Path, node: NodeProcess) -> None:
-        content = content_of(200_000_000)
+        content = content_of(SIZE)
         twentieth = len(content) // 20
-        with (mounted / "written").open("wb", buffering=0) as file:
-            for start in range(0, twentieth, 1_000_000):
-                file.write(content[start : start + 1_000_000])
-            wait_until(
-                lambda: len(node.incoming()) == 3 and all(path.stat().st_size for path in node.incoming()),
-                "all peers have the beginning of their shares, with a twentieth of the file written",
-            )
-            assert node.get("/files/written").status == 404
-            for start in range(twentieth, len(content), 1_000_000):
-                file.write(content[start : start + 1_000_000])
+        file = (mounted / "written").open("wb", buffering=0)
+        for start in range(0, twentieth, PIECE):
+            file.write(content[start : min(start + PIECE, twentieth)])
+        wait_until(
+            lambda: len(node.incoming()) == 3 and all(path.stat().st_size for path in node.incoming()),
+            "all peers have the beginning of their shares, with a twentieth of the file written",
+        )
+        assert node.get("/files/written").status == 404
+        for start in range(twentieth, len(content), PIECE):
+            file.write(content[start : start + PIECE])
+        written = time.monotonic()
+        file.close()
+        assert time.monotonic() - written < LONGEST_CLOSE
+        wait_until(lambda: node.get("/files/written").status == 200, "the name is there")
         assert node.get("/files/written").body == content

@@ -306,14 +306,14 @@ def test_a_token_for_a_share_gets_into_it(catalogue: Catalogue) -> None:
 
 
 def test_a_tree_is_handed_over_whole(catalogue: Catalogue, database: Database) -> None:
-    local = Viewer("local")
-    catalogue.put(local, ("a",), content("1"))
-    lock, _ = catalogue.lock(local, ("a",), WISH)
-    database.write(lambda connection: hand_over(connection, "local", "dora"))
+    eve = Viewer("eve")
+    catalogue.put(eve, ("a",), content("1"))
+    lock, _ = catalogue.lock(eve, ("a",), WISH)
+    database.write(lambda connection: hand_over(connection, "eve", "dora"))
     dora = Viewer("dora")
     assert tree(catalogue, dora) == {"a": "URI:CHK:1"}
     catalogue.put(dora, ("a",), content("2"), conditions=Conditions(tokens=frozenset([lock.token])))
-    assert tree(catalogue, local) == {}
+    assert tree(catalogue, eve) == {}
 
 
 def test_a_discarded_tree_cannot_be_reached_and_is_purged(catalogue: Catalogue, database: Database) -> None:

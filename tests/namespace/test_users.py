@@ -7,7 +7,7 @@ import pytest
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.entries import Content
-from tahoeish.namespace.errors import NoSuchEntry, NoSuchUser
+from tahoeish.namespace.errors import Forbidden, NoSuchEntry, NoSuchUser
 from tahoeish.namespace.users import BadUserName, HasFiles, UserExists, Users, checked_name
 from tahoeish.namespace.viewer import LOCAL, Viewer
 from tests.namespace.conftest import Clock
@@ -41,6 +41,21 @@ def test_nobody_is_added_twice(people: Users) -> None:
         people.add("alice", "other")
     found = people.find("alice")
     assert found is not None and found.password_hash == "hash"
+
+
+@pytest.mark.parametrize("had_something", [True, False])
+def test_whoever_was_here_before_there_were_users_starts_no_tree_beside_theirs(
+    people: Users, catalogue: Catalogue, had_something: bool
+) -> None:
+    local = Viewer(LOCAL)
+    if had_something:
+        catalogue.put(local, ("a",), FILE)
+    people.add("alice", None)
+    with pytest.raises(Forbidden, match="by now this node has users"):
+        catalogue.put(local, ("b",), FILE)
+    with pytest.raises(Forbidden, match="by now this node has users"):
+        catalogue.find(local, ())
+    assert [entry.name for entry in catalogue.children(ALICE, ())] == ["a"] * had_something
 
 
 def test_the_first_user_takes_over_what_was_stored_before(people: Users, catalogue: Catalogue) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from enum import Enum
 
@@ -71,5 +70,9 @@ def seconds_of(text: str) -> float | None:
     if not _MTIME.fullmatch(text.strip()):
         return None
     seconds = float(text)
-    # The years 1 to 9999.
-    return seconds if math.isfinite(seconds) and -62135596800 <= seconds < 253402300800 else None
+    return seconds if is_calendar_time(seconds) else None
+
+
+def is_calendar_time(seconds: float) -> bool:
+    """Whether it is in the years 1 to 9999."""
+    return -62135596800 <= seconds < 253402300800

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,8 +34,10 @@ _LOCKS: Name = (DAV, "lockdiscovery")
 class Listing:
     """Answers PROPFIND."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, room: Callable[[], Awaitable[int | None]]) -> None:
+        """`room`: bytes that new files may take in all, or None if nobody knows."""
         self._names = names
+        self._room = room
 
     async def propfind(self, visit: Visit) -> None:
         depth = parse_depth(visit.header("Depth"))
@@ -105,8 +107,9 @@ class Listing:
             )
 
     async def _told(self, viewer: Viewer, entries: Sequence[Entry], wanted: Wanted) -> str:
+        room = await self._room() if any(name in wanted.names for name in QUOTA) else None
         return await self._names.run_in_thread(
-            partial(told, self._names.catalogue, viewer, entries, wanted, self._names.now())
+            partial(told, self._names.catalogue, viewer, entries, wanted, self._names.now(), room)
         )
 
 
@@ -118,8 +121,10 @@ class _Place:
     after: str | None = None
 
 
-def told(catalogue: Catalogue, viewer: Viewer, entries: Sequence[Entry], wanted: Wanted, now: float) -> str:
-    """A response for each of the entries, which have just been found. Blocks."""
+def told(
+    catalogue: Catalogue, viewer: Viewer, entries: Sequence[Entry], wanted: Wanted, now: float, room: int | None
+) -> str:
+    """A response for each of the entries, which have just been found. Blocks. `room`: what the grid has."""
     stored = [entry for entry in entries if entry.id != VIRTUAL]
     may_be_dead = wanted.everything or not all(map(is_protected, wanted.names))
     dead = catalogue.properties(viewer, stored) if may_be_dead else {}
@@ -128,7 +133,9 @@ def told(catalogue: Catalogue, viewer: Viewer, entries: Sequence[Entry], wanted:
     if any(name in wanted.names for name in QUOTA):
         for entry in entries:
             if entry.is_folder and entry.owner not in usages:
-                usages[entry.owner] = catalogue.usage(viewer, entry.path)
+                usage = catalogue.usage(viewer, entry.path)
+                bounds = [bound for bound in (usage.available, room) if bound is not None]
+                usages[entry.owner] = Usage(usage.used, min(bounds, default=None))
     parts = []
     for entry in entries:
         subject = Subject(entry, now, dead.get(entry.id, {}), locks.get(entry.id, ()), usages.get(entry.owner))

@@ -59,7 +59,7 @@ class ReadingFiles:
     async def post(self, visit: Visit) -> None:
         number = argument(visit.request, "restore")
         if number is None:
-            raise Refused(400, "what can be posted here is ?restore=ID; a file is stored with PUT")
+            raise Refused(400, "what can be posted here is ?restore=ID, t=snapshot or t=restore; a file is PUT")
         outcome = await self._names.ask(Catalogue.restore, visit.viewer, visit.path, _number(number), visit.conditions)
         visit.request.setHeader(b"ETag", outcome.entry.etag.encode())
         if prefers_html(visit.request):

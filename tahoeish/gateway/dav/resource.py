@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 
+from tahoeish.gateway.backup.server import BackupServer
 from tahoeish.gateway.conditions import not_modified
 from tahoeish.gateway.dav.answers import write_nothing
 from tahoeish.gateway.dav.changing import Changes
@@ -16,7 +17,7 @@ from tahoeish.gateway.dav.storing import Storing
 from tahoeish.gateway.dav.visit import FileOptions, Names, Visit, visit_of
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.file import FileServer
-from tahoeish.gateway.resource import AsyncResource
+from tahoeish.gateway.resource import AsyncResource, argument
 from tahoeish.gateway.upload import Receiver
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
@@ -36,16 +37,21 @@ class FilesResource(AsyncResource):
         options: FileOptions,
         receiver: Receiver,
         files: FileServer,
+        backups: BackupServer,
+        room: Callable[[], Awaitable[int | None]],
     ) -> None:
+        """`room`: bytes that new files may take in all, or None if nobody knows."""
         super().__init__()
         self._viewer_of = viewer_of
+        self._backups = backups
         self._options = options
-        listing = Listing(names)
+        listing = Listing(names, room)
         reading, changes, locking = ReadingFiles(names, files, listing), Changes(names), Locking(names)
+        self._reading = reading
         self._methods: Mapping[str, Callable[[Visit], Awaitable[None]]] = {
             "GET": reading.get,
             "HEAD": reading.get,
-            "POST": reading.post,
+            "POST": self._post,
             "PUT": Storing(names, receiver).put,
             "PROPFIND": listing.propfind,
             "PROPPATCH": changes.proppatch,
@@ -71,6 +77,17 @@ class FilesResource(AsyncResource):
     @property
     def allowed_methods(self) -> list[str]:
         return ["OPTIONS", *self._methods]
+
+    async def _post(self, visit: Visit) -> None:
+        match argument(visit.request, "t") or "":
+            case "snapshot":
+                await self._backups.snapshot(visit)
+            case "restore":
+                await self._backups.restore(visit)
+            case "":
+                await self._reading.post(visit)
+            case other:
+                raise Refused(400, f"what can be posted here is t=snapshot or t=restore, not t={other[:40]}")
 
 
 def announce(request: StreamingRequest, methods: list[str]) -> None:

@@ -15,7 +15,7 @@ from tahoeish.gateway.errors import Refused
 from tahoeish.gateway.filenames import told_type
 from tahoeish.gateway.upload import Receiver, expected_length, size_hint
 from tahoeish.namespace.catalogue import Catalogue
-from tahoeish.namespace.entries import Content, Entry
+from tahoeish.namespace.entries import Content
 from tahoeish.namespace.intent import Writing
 
 
@@ -34,13 +34,13 @@ class Storing:
         self._receiver.expect_size(body, announced)
         wanted = parse_checksums(visit.header("OC-Checksum"))
         modified = parse_mtime(visit.header("X-OC-Mtime"))
-        present = await self._names.ask(Catalogue.check, visit.viewer, visit.path, visit.conditions, Writing(announced))
+        room = await self._names.run_in_thread(self._admitted, visit, announced)
 
         source: AsyncIterable[Buffer] = body
         if expected is not None:
             source = _exactly(expected, source)
-        elif body.length is None:
-            source = await self._within_quota(visit, present, source)
+        elif room is not None:
+            source = _at_most(room, source)
         verification = Verification(wanted, self._receiver.run_in_thread) if wanted else None
         if verification is not None:
             source = verification.passing(source)
@@ -56,15 +56,15 @@ class Storing:
             request.setHeader(b"X-OC-Mtime", b"accepted")
         write_change(request, created=outcome.created)
 
-    async def _within_quota(
-        self, visit: Visit, present: Entry | None, source: AsyncIterable[Buffer]
-    ) -> AsyncIterable[Buffer]:
-        usage = await self._names.ask(Catalogue.usage, visit.viewer, visit.path[:-1])
-        if usage.available is None:
-            return source
+    def _admitted(self, visit: Visit, announced: int | None) -> int | None:
+        """The most that may come, where that isn't decided yet. Raises what speaks against any of it. Blocks."""
+        catalogue = self._names.catalogue
+        present = catalogue.check(visit.viewer, visit.path, visit.conditions, Writing(announced))
+        if announced is not None:
+            return None
+        available = catalogue.usage(visit.viewer, visit.path[:-1]).available
         # What is replaced makes room.
-        room = usage.available + (present.size if present is not None else 0)
-        return _at_most(room, source)
+        return None if available is None else available + (present.size if present is not None else 0)
 
 
 def _expect_whole_file(visit: Visit) -> None:
