@@ -55,8 +55,45 @@ class NodeDirectory:
             raise NodeDirectoryError(f"cannot read {source}: {error.strerror}") from error
         return parse(text, base=self.path, source=source)
 
+    def _secret(self, name: str) -> bytes:
+        path = self.private_path / name
+        with told(f"cannot read {path}"):
+            text = path.read_text(encoding="ascii", errors="replace").strip()
+        try:
+            secret = base32.decode(text)
+        except ValueError as error:
+            raise NodeDirectoryError(f"{path} holds no base32 text; put its backup in its place") from error
+        if len(secret) != SECRET_LENGTH:
+            raise NodeDirectoryError(
+                f"{path} holds {len(secret)} bytes instead of {SECRET_LENGTH}; put its backup in its place"
+            )
+        return secret
 
-class OpenNodeDirectory(NodeDirectory):
+
+class RunningNodeDirectory(NodeDirectory):
+    """The folder of a node that runs, for what is part of it."""
+
+    convergence_secret: bytes
+    lease_secret: bytes
+
+    def write_url(self, url: str) -> None:
+        """Leave word for clients on this machine where the node listens. `close` takes it away again."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class VisitedNodeDirectory(RunningNodeDirectory):
+    """A node's folder as a worker sees it: complete, and locked by the process that started the worker."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `NodeDirectoryError`."""
+        super().__init__(path)
+        self.convergence_secret = self._secret("convergence")
+        self.lease_secret = self._secret("secret")
+
+
+class OpenNodeDirectory(RunningNodeDirectory):
     """
     A node's folder in the hands of the one process that runs the node, complete with secrets and settings.
 
@@ -79,8 +116,12 @@ class OpenNodeDirectory(NodeDirectory):
             os.close(self._lock)
             raise
 
+    @property
+    def lock(self) -> int:
+        """The descriptor of the lock. A process that inherits it keeps others out as long as it lives."""
+        return self._lock
+
     def write_url(self, url: str) -> None:
-        """Leave word for clients on this machine where the node listens. `close` takes it away again."""
         with told(f"cannot write {self.url_path}"):
             write_durably(self.url_path, f"{url}\n".encode(), 0o600)
 
@@ -128,20 +169,6 @@ class OpenNodeDirectory(NodeDirectory):
         with suppress(PermissionError):
             _sync_directory(self.path.parent)
 
-    def _secret(self, name: str) -> bytes:
-        path = self.private_path / name
-        with told(f"cannot read {path}"):
-            text = path.read_text(encoding="ascii", errors="replace").strip()
-        try:
-            secret = base32.decode(text)
-        except ValueError as error:
-            raise NodeDirectoryError(f"{path} holds no base32 text; put its backup in its place") from error
-        if len(secret) != SECRET_LENGTH:
-            raise NodeDirectoryError(
-                f"{path} holds {len(secret)} bytes instead of {SECRET_LENGTH}; put its backup in its place"
-            )
-        return secret
-
 
 def write_durably(path: Path, content: bytes, mode: int) -> None:
     """After a crash at any moment the file is there and whole, or not there at all."""
@@ -161,6 +188,18 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Let one thread or process at a time do what follows, by the lock on the file `path`. Blocks."""
+    with told(f"cannot lock {path}"):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager

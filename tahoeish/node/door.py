@@ -13,6 +13,7 @@ from tahoeish.gateway.accounts import Accounts
 from tahoeish.gateway.authentication import Authenticator
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.passwords import Passwords
+from tahoeish.namespace.throttle import Throttle
 from tahoeish.namespace.tokens import Tokens
 from tahoeish.namespace.users import Users
 from tahoeish.streams.threads import ThreadRunner
@@ -26,6 +27,7 @@ def guarded(
     hashers: ThreadRunner,
     clock: IReactorTime,
     random_bytes: Callable[[int], bytes],
+    throttle: Throttle,
     open_caps: bool,
 ) -> Guard:
     """`root`, for those who may. `names` asks the catalogue, `hashers` checks passwords, few at a time."""
@@ -37,6 +39,11 @@ def guarded(
         now=time.time,
     )
     authenticator = Authenticator(
-        accounts, Passwords(random_bytes), hash_in_thread=hashers, clock=clock, random_bytes=random_bytes
+        accounts,
+        Passwords(random_bytes),
+        hash_in_thread=hashers,
+        clock=clock,
+        random_bytes=random_bytes,
+        throttle=throttle,
     )
     return Guard(root, accounts, authenticator, open_caps=open_caps)

@@ -91,7 +91,7 @@ async def _storage_node(peer: Peer, nurl: Nurl, grid: Grid, reactor: Any) -> Pee
     agent = agent_for(nurl, grid, reactor)
     client = GbsClient(nurl, peer.nickname, agent=agent, clock=reactor, patience=PATIENCE)
     try:
-        takes_unknown_lengths = await client.can_finish()
+        takes_unknown_lengths = (await client.offer()).finish
         # Only now, when there is a connection, so that it is the way there and back and nothing else.
         begin = reactor.seconds()
         version = await client.version()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 
 class CannotListen(Exception):
@@ -24,6 +24,17 @@ async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> Any:
         raise CannotListen(f"can't listen at {endpoint}: {error}") from error
     port.pauseProducing()
     return port
+
+
+def url_of(port: IListeningPort) -> str:
+    """Where clients on this machine find it."""
+    address: Any = port.getHost()
+    host = getattr(address, "host", None)
+    if host is None:
+        return str(address)
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{address.port}" if ":" in host else f"http://{host}:{address.port}"
 
 
 def _with_backlog(endpoint: str) -> str:

@@ -31,7 +31,9 @@ class PeerMaker:
         lease_secret: bytes,
         random_bytes: Callable[[int], bytes],
         durable: bool,
+        crew: str | None = None,
     ) -> None:
+        """`crew`: see `ShareStore`."""
         self._grid = grid
         self._reactor = reactor
         self._run_in_thread = run_in_thread
@@ -39,6 +41,7 @@ class PeerMaker:
         self._lease_secret = lease_secret
         self._random_bytes = random_bytes
         self._durable = durable
+        self._crew = crew
 
     def folder(self, peer: Peer) -> LocalPeer:
         assert peer.directory is not None
@@ -50,6 +53,7 @@ class PeerMaker:
             lease_secret=self._lease_secret,
             now=time.time,
             durable=self._durable,
+            crew=self._crew,
         )
 
     def storage_node(self, peer: Peer) -> tuple[GbsPeer, PinnedAgent]:

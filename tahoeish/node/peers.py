@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from tahoeish.grid.local import LocalPeer
 from tahoeish.grid.peer import PeerError
-from tahoeish.node.directory import NodeDirectoryError, write_durably
+from tahoeish.node.directory import NodeDirectoryError, turn, write_durably
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
@@ -96,6 +96,11 @@ class LocalPeers:
         return problems
 
     def _initialise_new(self, peers: Sequence[tuple[LocalPeer, Path]]) -> dict[str, str]:
+        # Two processes that make the same folder would give it two seeds.
+        with turn(self._known_path.with_name(f"{self._known_path.stem}.lock")):
+            return self._initialise_unknown(peers)
+
+    def _initialise_unknown(self, peers: Sequence[tuple[LocalPeer, Path]]) -> dict[str, str]:
         known = self._known()
         made: list[str] = []
         problems = {}

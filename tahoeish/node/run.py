@@ -19,10 +19,11 @@ from twisted.logger import (
 )
 from twisted.python.failure import Failure
 
+from tahoeish.node.background import CANNOT_START, NodeService
 from tahoeish.node.config import Config
-from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
+from tahoeish.node.crew import make_node
+from tahoeish.node.directory import NodeDirectory, chosen_path
 from tahoeish.node.listening import CannotListen
-from tahoeish.node.service import Node
 
 log = Logger()
 
@@ -35,14 +36,14 @@ def run_node(arguments: argparse.Namespace) -> int:
     first_start = not directory.config_path.exists()
     config = directory.config().overridden(encoding=arguments.encoding, listen=arguments.listen)
     _log_to_stderr(config)
-    node = Node(config, directory.path, reactor, os.urandom)
+    node = make_node(config, directory.path, reactor, os.urandom)
     return _Run(node, reactor, first_start).to_the_end()
 
 
 class _Run:
     """One run of a node, with its signals."""
 
-    def __init__(self, node: Node, reactor: Any, first_start: bool) -> None:
+    def __init__(self, node: NodeService, reactor: Any, first_start: bool) -> None:
         self._node = node
         self._reactor = reactor
         self._first_start = first_start
@@ -70,7 +71,7 @@ class _Run:
             # Told to stop before it was up.
             return
         self._status = 1
-        if failure.check(NodeDirectoryError, CannotListen):
+        if failure.check(*CANNOT_START):
             print(f"tahoeish: {failure.getErrorMessage()}", file=sys.stderr)
             if failure.check(CannotListen):
                 print("tahoeish: choose another address with --listen, such as tcp:3457", file=sys.stderr)
@@ -91,7 +92,7 @@ class _Run:
         stopping.addBoth(lambda _: self._reactor.stop())
 
 
-def reload_on_hangup(node: Node, reactor: Any) -> None:
+def reload_on_hangup(node: NodeService, reactor: Any) -> None:
     """Let SIGHUP, which `tahoeish grid reload` sends, change the peers."""
 
     def reload() -> None:
@@ -100,7 +101,7 @@ def reload_on_hangup(node: Node, reactor: Any) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
 
 
-def _announcement(node: Node, first_start: bool) -> str:
+def _announcement(node: NodeService, first_start: bool) -> str:
     config = node.config
     encoding = f"any {config.encoding.needed} of {config.encoding.total} shares rebuild a file"
     lines = [
@@ -111,7 +112,10 @@ def _announcement(node: Node, first_start: bool) -> str:
         lines += [
             f"  peers   {len(config.grid.enabled_peers)}, {encoding}",
             f"  try     curl -T FILE {node.urls[0]}/uri",
+            f"  files   curl -T FILE {node.urls[0]}/files/ (any WebDAV client can mount it)",
         ]
+    if node.without_users:
+        lines.append("  for     this machine only, until there are users: tahoeish user add NAME")
     if node.nurl is not None:
         lines.append(f"  storage {node.nurl}")
     lines += [f"  missing {name}: {problem}" for name, problem in node.missing_peers.items()]

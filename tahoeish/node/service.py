@@ -13,12 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as GraceOver
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from tahoeish.chk.erasure import best_codec
@@ -34,17 +31,21 @@ from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.upload import Uploader
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.database import Database
+from tahoeish.namespace.throttle import Throttle
 from tahoeish.namespace.users import Users
+from tahoeish.node.background import NodeService
 from tahoeish.node.catalogue import open_database
 from tahoeish.node.config import Config, ConfigError
-from tahoeish.node.directory import NodeDirectoryError, OpenNodeDirectory
+from tahoeish.node.crew.portion import portion_of_patience
+from tahoeish.node.directory import NodeDirectoryError, RunningNodeDirectory
 from tahoeish.node.door import guarded
-from tahoeish.node.listening import CannotListen, listen
+from tahoeish.node.listening import url_of
 from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import LocalPeers
 from tahoeish.node.purging import Purging
 from tahoeish.node.roster import Roster
 from tahoeish.node.storage_service import StorageService
+from tahoeish.node.surroundings import Alone, Surroundings
 from tahoeish.storage.nurl import Nurl
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.gate import Gate
@@ -68,21 +69,29 @@ PASSWORD_THREADS = 2
 """Each takes 19 MiB while it checks a password."""
 
 
-class Node(Service):
+class Node(NodeService):
     """
-    One node. `start` and `stop` for those who can wait; as a twisted service it does both in the background.
+    A node in one process, or one process of a node, by its `surroundings`.
 
     `reactor` is a real one: it listens, runs threads, and tells the time.
     """
 
-    def __init__(self, config: Config, path: Path, reactor: Any, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        path: Path,
+        reactor: Any,
+        random_bytes: Callable[[int], bytes],
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.config = config
         self.path = path
         self.urls: list[str] = []
         self.missing_peers: dict[str, str] = {}
         self._reactor = reactor
         self._random_bytes = random_bytes
-        self._directory: OpenNodeDirectory | None = None
+        self._surroundings = surroundings or Alone()
+        self._directory: RunningNodeDirectory | None = None
         self._ports: list[Any] = []
         threads = config.threads
         self._sealers = WorkerPool(reactor, threads.seal or os.cpu_count() or 1, "seal")
@@ -98,42 +107,13 @@ class Node(Service):
         self._database: Database | None = None
         self._purging: Purging | None = None
         self._names = WorkerPool(reactor, NAME_THREADS, "names")
-        self._hashers = WorkerPool(reactor, PASSWORD_THREADS, "password")
+        self._hashers = WorkerPool(reactor, max(1, PASSWORD_THREADS // self._surroundings.processes), "password")
 
     @property
     def nurl(self) -> Nurl | None:
-        """Where other nodes find the shares, if this is a storage node."""
         return self._storage.nurl if self._storage else None
 
-    # As a service of twistd's.
-
-    def startService(self) -> None:
-        super().startService()
-        starting = Deferred.fromCoroutine(self.start())
-        at_once = getattr(starting, "result", None)
-        if isinstance(at_once, Failure):
-            starting.addErrback(lambda _: None)
-            # twistd ends with a status of its own only for what goes wrong before the reactor runs.
-            at_once.raiseException()
-        starting.addErrback(self._could_not_start)
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        return Deferred.fromCoroutine(self.stop())
-
-    def _could_not_start(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
-        if failure.check(NodeDirectoryError, CannotListen):
-            log.critical("the node can't start: {reason}", reason=failure.getErrorMessage())
-        else:
-            log.failure("the node can't start", failure)
-        self._reactor.callWhenRunning(self._reactor.stop)
-
-    # For those who can wait.
-
     async def start(self) -> None:
-        """Raises `NodeDirectoryError` or `CannotListen`; `stop` is still due then. It may also come before the end."""
         self._starting = Deferred.fromCoroutine(self._start())
         try:
             await self._starting
@@ -141,7 +121,6 @@ class Node(Service):
             self._starting = None
 
     async def stop(self) -> None:
-        """Let running transfers end within the grace time, then end them; nothing half-done is left."""
         if self._starting is not None:
             self._starting.cancel()
         ports, self._ports = self._ports, []
@@ -172,16 +151,11 @@ class Node(Service):
             self._directory = None
 
     def hurry(self) -> None:
-        """Somebody has asked twice: no more grace."""
         for site in self._sites:
             for request in list(site.transfers):
                 request.stop()
 
     async def reload(self) -> None:
-        """
-        Read anew which peers there are. Transfers that are under way keep those that they have. A configuration with
-        problems changes nothing.
-        """
         if self._roster is None or self._directory is None or self._starting is not None:
             return
         try:
@@ -201,7 +175,7 @@ class Node(Service):
 
     async def _start(self) -> None:
         _tune_process()
-        self._directory = OpenNodeDirectory(self.path, self._random_bytes)
+        self._directory = self._surroundings.enter(self.path, self._random_bytes)
         # First of all, and without waiting for anything, so that a taken address is told at once. Whoever connects
         # now is served when the peers and shares are there.
         if self.config.storage.enabled:
@@ -212,14 +186,15 @@ class Node(Service):
             self._roster = self._make_roster(self._directory)
             self._site = self._make_site()
             self._sites.append(self._site)
+            self._surroundings.serve(self._site)
             for endpoint in self.config.gateway.listen:
-                self._ports.append(await listen(self._reactor, endpoint, self._site))
+                self._ports.append(await self._surroundings.listen(self._reactor, endpoint, self._site))
         if self._storage is not None:
             await self._storage.start()
         if self._roster is not None and self._site is not None:
             await self._start_gateway(self._site, self._roster, self._directory)
 
-    async def _start_gateway(self, site: StreamingSite, roster: Roster, directory: OpenNodeDirectory) -> None:
+    async def _start_gateway(self, site: StreamingSite, roster: Roster, directory: RunningNodeDirectory) -> None:
         opening = self._names(open_database, self.config, self.path)
         self._database = await claimed(opening, lambda unclaimed: unclaimed.close())
         catalogue = Catalogue(self._database, time.time)
@@ -230,9 +205,21 @@ class Node(Service):
             hashers=self._hashers,
             clock=self._reactor,
             random_bytes=self._random_bytes,
+            throttle=Throttle(portion_of_patience(self._surroundings.processes)),
             open_caps=self.config.gateway.open_caps,
         )
         await self._warn_without_users(self._database)
+        if self._surroundings.leads:
+            self._start_purging(catalogue)
+        self.missing_peers = await roster.change(self.config.grid.enabled_peers)
+        self._tell_missing()
+        for port in self._ports:
+            port.resumeProducing()
+        self.urls = [url_of(port) for port in self._ports]
+        directory.write_url(self.urls[0])
+        log.info("listening at {urls}", urls=", ".join(self.urls))
+
+    def _start_purging(self, catalogue: Catalogue) -> None:
         self._purging = Purging(
             catalogue,
             self.config.catalogue.versions_kept,
@@ -241,23 +228,17 @@ class Node(Service):
             now=time.time,
         )
         self._purging.start()
-        self.missing_peers = await roster.change(self.config.grid.enabled_peers)
-        self._tell_missing()
-        for port in self._ports:
-            port.resumeProducing()
-        self.urls = [_url(port) for port in self._ports]
-        directory.write_url(self.urls[0])
-        log.info("listening at {urls}", urls=", ".join(self.urls))
 
     def _tell_missing(self) -> None:
         for name, problem in self.missing_peers.items():
             log.error("{name} is missing: {problem}", name=name, problem=problem)
 
-    def _storage_service(self, directory: OpenNodeDirectory) -> StorageService:
+    def _storage_service(self, directory: RunningNodeDirectory) -> StorageService:
         return StorageService(
             self.config,
             directory.private_path,
             reactor=self._reactor,
+            listen=self._surroundings.listen,
             run_in_thread=self._disks,
             random_bytes=self._random_bytes,
         )
@@ -273,7 +254,7 @@ class Node(Service):
         with suppress(GraceOver):
             await site.when_quiet().addTimeout(ABORT_SECONDS, self._reactor)
 
-    def _make_roster(self, directory: OpenNodeDirectory) -> Roster:
+    def _make_roster(self, directory: RunningNodeDirectory) -> Roster:
         maker = PeerMaker(
             self.config.grid,
             reactor=self._reactor,
@@ -282,6 +263,7 @@ class Node(Service):
             lease_secret=directory.lease_secret,
             random_bytes=self._random_bytes,
             durable=self.config.durability.sync,
+            crew=self._surroundings.crew,
         )
         folders = LocalPeers(
             directory.private_path / "peers.json",
@@ -308,10 +290,11 @@ class Node(Service):
     async def _warn_without_users(self, database: Database) -> None:
         hosts = [getattr(port.getHost(), "host", "127.0.0.1") for port in self._ports]
         beyond = [host for host in hosts if not is_loopback(host)]
-        if beyond and not await self._names(Users(database, time.time).there_are_any):
+        self.without_users = not await self._names(Users(database, time.time).there_are_any)
+        if beyond and self.without_users:
             log.warn("listening at {hosts}, but {reason}", hosts=", ".join(beyond), reason=NO_USERS)
 
-    def _make_root(self, peers: Roster, directory: OpenNodeDirectory, catalogue: Catalogue) -> IResource:
+    def _make_root(self, peers: Roster, directory: RunningNodeDirectory, catalogue: Catalogue) -> IResource:
         config, reactor = self.config, self._reactor
         codec = best_codec()
         work, reading = ByteBudget(config.memory.work), ByteBudget(config.memory.downloads)
@@ -339,6 +322,7 @@ class Node(Service):
         )
         return gateway_root(
             peers=peers.current,
+            workers=self._surroundings.workers,
             uploader=uploader,
             downloader=downloader,
             clock=reactor,
@@ -358,16 +342,6 @@ def _encoding_choice(config: Config) -> EncodingChoice:
     usual = max(encoding.needed, encoding.total * 7 // 10)
     happy = encoding.happy or min(usual, len(config.grid.enabled_peers))
     return EncodingChoice(encoding.needed, encoding.total, happy, encoding.segment_size)
-
-
-def _url(port: IListeningPort) -> str:
-    address: Any = port.getHost()
-    host = getattr(address, "host", None)
-    if host is None:
-        return str(address)
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"http://[{host}]:{address.port}" if ":" in host else f"http://{host}:{address.port}"
 
 
 def _tune_process() -> None:

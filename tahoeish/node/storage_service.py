@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from tahoeish.node.config import Config, Storage
 from tahoeish.node.directory import NodeDirectoryError, write_durably
-from tahoeish.node.listening import listen
 from tahoeish.node.storage_identity import IdentityFiles, StorageIdentity
 from tahoeish.storage.certificate import tls_options
 from tahoeish.storage.errors import StoreError
@@ -36,6 +36,9 @@ from tahoeish.streams.threads import ThreadRunner, Turns
 
 log = Logger()
 
+Listen: TypeAlias = Callable[[Any, str, IProtocolFactory], Awaitable[Any]]
+"""From a reactor, an endpoint and a factory to a port; see `tahoeish.node.listening.listen`."""
+
 _NO_LIMIT = 2**60
 
 
@@ -52,12 +55,14 @@ class StorageService:
         private: Path,
         *,
         reactor: Any,
+        listen: Listen,
         run_in_thread: ThreadRunner,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self.nurl: Nurl | None = None
         self._config = config.storage
         self._reactor = reactor
+        self._listen = listen
         self._run_in_thread = run_in_thread
         self._files = IdentityFiles(private)
         self._identity = StorageIdentity.complete(self._files, self._config.permutation_seed, random_bytes)
@@ -91,7 +96,7 @@ class StorageService:
         tls = tls_options(self._identity.certificate)
         factory = LimitedTLSFactory(tls, self.site, max_connections=self._config.max_connections, clock=self._reactor)
         for endpoint in self._config.listen:
-            self._ports.append(await listen(self._reactor, endpoint, factory))
+            self._ports.append(await self._listen(self._reactor, endpoint, factory))
         host, number = _location(self._config, self._ports[0].getHost())
         self.nurl = self._identity.nurl(host, number)
 

@@ -9,9 +9,9 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from tahoeish.node.config import ConfigError
+from tahoeish.node.crew import make_node
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, chosen_path
 from tahoeish.node.run import reload_on_hangup
-from tahoeish.node.service import Node
 
 
 class Options(usage.Options):
@@ -43,7 +43,7 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
-    node = Node(options.config, options.directory.path, reactor, os.urandom)
+    node = make_node(options.config, options.directory.path, reactor, os.urandom)
     # twistd has handlers of its own for what ends it, but none for this.
     reactor.callWhenRunning(reload_on_hangup, node, reactor)
     return cast(IService, node)

@@ -68,6 +68,26 @@ class Integer(Kind[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class Processes(Kind[int]):
+    """How many processes: a number from 1 on, or 0, written `"auto"`, for as many as there are cores."""
+
+    at_most: int
+
+    def read(self, value: object) -> int:
+        if value == "auto":
+            return 0
+        if not _is_whole(value) or not 1 <= value <= self.at_most:
+            raise BadValue(f'must be 1 to {self.at_most}, or "auto", not {shown(value)}')
+        return value
+
+    def write(self, value: int) -> str:
+        return str(value) if value else '"auto"'
+
+    def describe(self) -> str:
+        return f'number, 1 to {self.at_most}, or `"auto"`'
+
+
+@dataclass(frozen=True, slots=True)
 class Size(Kind[int]):
     """A number of bytes, as a number or with a unit."""
 

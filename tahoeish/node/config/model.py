@@ -25,6 +25,7 @@ from .kinds import (
     Location,
     Name,
     NurlText,
+    Processes,
     Size,
     Texts,
 )
@@ -34,9 +35,10 @@ from .schema import key, optional, tables
 
 MAX_SHARES = 256
 TUB_ID_SIZE = 20
+SMALLEST_BUDGET = 4 * MIB
 
 _ENDPOINTS = Endpoints()
-_BUDGET = Size(at_least=4 * MIB)
+_BUDGET = Size(at_least=SMALLEST_BUDGET)
 _ENCODING = re.compile(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", re.ASCII)
 
 
@@ -49,6 +51,11 @@ class Gateway:
         _ENDPOINTS,
         ("tcp:3456:interface=127.0.0.1",),
         "Where to listen; by default only for this machine. Without users, others are turned away anyhow.",
+    )
+    workers: int = key(
+        Processes(64),
+        1,
+        'How many processes serve clients, and share the bounds on memory; "auto" = as many as there are cores.',
     )
     max_upload_size: int = key(Size(), 0, "The largest file that is accepted; 0 = no limit.")
     idle_timeout: float = key(

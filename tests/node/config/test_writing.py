@@ -24,6 +24,7 @@ from tahoeish.node.config.kinds import (
     Location,
     Name,
     NurlText,
+    Processes,
     Size,
     Texts,
 )
@@ -42,6 +43,8 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
     match kind:
         case Integer(at_least, at_most) | Size(at_least, at_most):
             return st.integers(at_least, at_most)
+        case Processes(at_most):
+            return st.integers(0, at_most)
         case Duration(at_least):
             whole = st.integers(int(at_least) + 1, int(MAX_DURATION)).map(float)
             return whole | st.floats(at_least, MAX_DURATION)
