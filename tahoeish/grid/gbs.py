@@ -19,6 +19,7 @@ from zope.interface import implementer
 from tahoeish.grid.gbs_client import GbsClient
 from tahoeish.grid.gbs_exchange import Patience, Unreachable
 from tahoeish.grid.gbs_source import GbsShareSource
+from tahoeish.grid.gbs_whole import GbsWholeShareWriter
 from tahoeish.grid.gbs_writer import GbsShareWriter
 from tahoeish.grid.peer import (
     Allocation,
@@ -67,12 +68,14 @@ class GbsPeer:
     ) -> None:
         self.name = name
         self.permutation_seed = permutation_seed
+        self.disk: object = None
         self._client = GbsClient(nurl, name, agent=agent, clock=clock, patience=patience)
         self._lease_secret = lease_secret
         self._tub_id = tub_id
         self._random_bytes = random_bytes
         self._unknown_length_limit = unknown_length_limit
         self._parallel_writes = parallel_writes
+        self._asks_first = False
 
     async def version(self) -> Version:
         """What it says of itself; also a way to see whether it is there."""
@@ -88,6 +91,19 @@ class GbsPeer:
         return set(self._client.read(wire.load_share_numbers, answer.body))
 
     async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+        return await self._allocate(storage_index, numbers, size, whole=False)
+
+    async def _allocate_held_back(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
+        allocation = await self._allocate(storage_index, numbers, size, whole=True)
+        self._asks_first = allocation.refusal is not None
+        return allocation
+
+    def _ask_first(self) -> None:
+        self._asks_first = True
+
+    async def _allocate(
+        self, storage_index: bytes, numbers: Collection[int], size: int | None, *, whole: bool
+    ) -> Allocation:
         room = await self._upper_bound(len(numbers)) if size is None else size
         upload_secret = self._random_bytes(UPLOAD_SECRET_SIZE)
         granted = await self._make_room(storage_index, frozenset(numbers), room, upload_secret)
@@ -99,6 +115,7 @@ class GbsPeer:
                 upload_secret=upload_secret,
                 allocated=room,
                 may_be_shorter=size is None,
+                whole=whole,
                 parallel_writes=self._parallel_writes,
             )
             for number in sorted(granted.allocated.intersection(numbers))
@@ -106,6 +123,28 @@ class GbsPeer:
         refused = set(numbers) - granted.already_have - writers.keys()
         refusal = f"no room for {room} bytes, or read-only, or somebody else sends the same share" if refused else None
         return Allocation(granted.already_have, writers, refusal)
+
+    async def allocate_whole(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
+        offer = await self._client.offer()
+        if self._asks_first or size > offer.whole:
+            return await self._allocate_held_back(storage_index, numbers, size)
+        if not self._client.heard_lately:
+            # Others can take what this one doesn't, as long as nothing has been sent.
+            await self.version()
+        upload_secret = self._random_bytes(UPLOAD_SECRET_SIZE)
+        lease = LeaseSecrets.derived(self._lease_secret, storage_index, self._tub_id)
+        writers = {
+            number: GbsWholeShareWriter(
+                self._client,
+                storage_index,
+                number,
+                upload_secret=upload_secret,
+                lease=lease,
+                refused=self._ask_first,
+            )
+            for number in numbers
+        }
+        return Allocation(frozenset(), writers)
 
     async def open_share(self, storage_index: bytes, number: int) -> IShareSource:
         source = GbsShareSource(self._client, storage_index, number)
@@ -125,7 +164,7 @@ class GbsPeer:
             raise self._client.refusal(answer)
 
     async def _upper_bound(self, shares: int) -> int:
-        if not await self._client.can_finish():
+        if not (await self._client.offer()).finish:
             raise NeedsLength(self.name, "it takes shares only when it is told their length first")
         version = await self._client.version()
         # Half of it, so that others get something meanwhile: until the end, all of this is set aside.

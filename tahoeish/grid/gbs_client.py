@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,10 +36,20 @@ from tahoeish.storage.wire import (
 LONGEST_MESSAGE = 1024 * 1024
 """Bytes. No message that makes sense is nearly as long."""
 
+LATELY_SECONDS = 5.0
+
 _MOST_SHOWN = 200
 
 M = TypeVar("M", bytes, str)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`finish`: it takes shares whose length shows in the end. `whole`: the most bytes of a share in one request."""
+
+    finish: bool = False
+    whole: int = 0
 
 
 class GbsClient:
@@ -58,7 +68,8 @@ class GbsClient:
         self._clock = clock
         self._patience = patience or Patience()
         self._exchange = Exchange(name, agent, clock, self._patience)
-        self._can_finish: bool | None = None
+        self._offer: Offer | None = None
+        self._heard = -LATELY_SECONDS
 
     async def version(self) -> Version:
         answer = await self.request("GET", VERSION_PATH)
@@ -66,14 +77,19 @@ class GbsClient:
             raise self.refusal(answer)
         return self.read(load_version, answer.body)
 
-    async def can_finish(self) -> bool:
-        """Whether it takes shares whose length shows in the end. Asked once, and again after it was away."""
-        if self._can_finish is None:
+    @property
+    def heard_lately(self) -> bool:
+        """Whether it has answered something within the last few seconds."""
+        return self._clock.seconds() - self._heard < LATELY_SECONDS
+
+    async def offer(self) -> Offer:
+        """What it can do beyond the protocol. Asked once, and again after it was away."""
+        if self._offer is None:
             answer = await self.request("GET", EXTENSIONS_PATH)
             if answer.status >= 500:
                 raise self.refusal(answer)
-            self._can_finish = answer.status == 200 and _offers_finish(answer.body)
-        return self._can_finish
+            self._offer = _read_offer(answer.body) if answer.status == 200 else Offer()
+        return self._offer
 
     async def request(
         self,
@@ -139,11 +155,14 @@ class GbsClient:
 
     async def _once(self, request: Request) -> Answer:
         try:
-            return await self._exchange(request)
+            answer = await self._exchange(request)
         except PeerUnavailable:
             # It may come back as another program.
-            self._can_finish = None
+            self._offer = None
+            self._heard = -LATELY_SECONDS
             raise
+        self._heard = self._clock.seconds()
+        return answer
 
     def _headers(self, secrets: Mapping[Secret, bytes] | None, others: Mapping[str, str] | None) -> Headers:
         headers = Headers({name: [value] for name, value in (others or {}).items()})
@@ -159,12 +178,15 @@ def _is_passing(status: int) -> bool:
     return status >= 500 and status != 507
 
 
-def _offers_finish(body: bytes) -> bool:
+def _read_offer(body: bytes) -> Offer:
     try:
         offer = json.loads(body)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(offer, dict) and offer.get("finish") == 1
+        return Offer()
+    if not isinstance(offer, dict):
+        return Offer()
+    whole = offer.get("whole")
+    return Offer(offer.get("finish") == 1, whole if isinstance(whole, int) else 0)
 
 
 def _said(answer: Answer) -> str:

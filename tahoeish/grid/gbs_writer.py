@@ -24,6 +24,7 @@ from tahoeish.storage.wire import (
     load_share_numbers,
     share_path,
     shares_path,
+    whole_share_path,
 )
 
 log = Logger()
@@ -35,7 +36,8 @@ class GbsShareWriter:
     A share that a storage node has set `allocated` bytes aside for.
 
     A share becomes visible with its last missing byte, so what is written at offset 0, which is the header, stays here
-    until `commit`. Where `may_be_shorter`, the share becomes visible when it is finished, as short as it is then.
+    until `commit`; if it is written `whole`, all of it. Where `may_be_shorter`, the share becomes visible when it is
+    finished, as short as it is then.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class GbsShareWriter:
         allocated: int,
         may_be_shorter: bool,
         parallel_writes: int,
+        whole: bool = False,
     ) -> None:
         self.number = number
         self.parallel_writes = parallel_writes
@@ -56,30 +59,32 @@ class GbsShareWriter:
         self._secrets = {Secret.UPLOAD: upload_secret}
         self._allocated = allocated
         self._may_be_shorter = may_be_shorter
-        self._header = b""
+        self._whole = whole
+        self._beginning: Sequence[Buffer] = ()
         self._end = 0
         # What the storage node says that it still needs.
         self._required = RangeSet().with_range(0, allocated)
         self._aborted = False
 
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        end = offset + sum(memoryview(buffer).nbytes for buffer in buffers)
+        end = offset + _length(buffers)
         if end > self._allocated:
             raise PeerFull(self._client.name, f"it has set only {self._allocated} bytes aside for the share")
         self._end = max(self._end, end)
         if offset == 0:
-            self._header = b"".join(buffers)
+            self._beginning = buffers if self._whole else [b"".join(buffers)]
         elif offset < end:
             await self._send(offset, end, buffers)
 
     async def prepare(self) -> None:
-        self._expect_written(len(self._header))
+        held_back = _length(self._beginning)
+        self._expect_written(held_back)
         if self._may_be_shorter:
-            await self._send(0, len(self._header), [self._header])
+            await self._send(0, held_back, self._beginning)
             self._expect_written(0)
 
     async def commit(self) -> None:
-        answer = await (self._finish() if self._may_be_shorter else self._patch(0, len(self._header), [self._header]))
+        answer = await (self._finish() if self._may_be_shorter else self._show())
         if answer.status == 404 and answer.attempts > 1 and await self._is_there():
             # An earlier attempt had come through, only its answer hadn't.
             return
@@ -91,6 +96,10 @@ class GbsShareWriter:
             return
         path = abort_path(self._storage_index, self.number)
         answer = await self._client.farewell("PUT", path, self._secrets)
+        if answer.status == 405 and (await self._client.offer()).whole:
+            # It is complete, but one of ours takes it back for a while.
+            path = whole_share_path(self._storage_index, self.number)
+            answer = await self._client.farewell("DELETE", path, self._secrets)
         if answer.status == 405:
             log.info("share {number} stays on {peer}: it is complete", number=self.number, peer=self._client.name)
         elif answer.status not in (200, 404):
@@ -118,6 +127,9 @@ class GbsShareWriter:
             insist=True,
         )
 
+    async def _show(self) -> Answer:
+        return await self._patch(0, _length(self._beginning), self._beginning)
+
     async def _finish(self) -> Answer:
         return await self._client.request(
             "POST",
@@ -144,6 +156,10 @@ class GbsShareWriter:
                 self._client.name, "it knows nothing of the unfinished share any more; was it restarted meanwhile?"
             )
         return self._client.refusal(answer)
+
+
+def _length(buffers: Sequence[Buffer]) -> int:
+    return sum(memoryview(buffer).nbytes for buffer in buffers)
 
 
 def _size(ranges: RangeSet) -> int:

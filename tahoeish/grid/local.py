@@ -38,8 +38,13 @@ from tahoeish.storage.errors import (
     StoreInUse,
 )
 from tahoeish.storage.leases import LeaseSecrets
-from tahoeish.storage.shares import IncomingShare, ShareFile, ShareStore
+from tahoeish.storage.share_file import ShareFile
+from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.steps import Step, Steps
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
+
+WELL_SECONDS = 1.0
+"""How long a disk that has just taken something needn't be looked at before it is given a small share."""
 
 SYNC_EVERY = 32 * 1024 * 1024
 """Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
@@ -76,15 +81,21 @@ class LocalPeer:
         now: Callable[[], float],
         durable: bool,
         reserved_space: int = 0,
+        crew: str | None = None,
     ) -> None:
+        """`crew`: see `ShareStore`."""
         self.name = name
         # Nobody knows where a peer stands that has never been there.
         self.permutation_seed = b""
+        self.disk: object = None
         self._directory = directory
         self._run_in_thread = run_in_thread
         self._read_in_thread = read_in_thread or run_in_thread
         self._lease_secret = lease_secret
-        self._store = ShareStore(directory, durable=durable, now=now, reserved_space=reserved_space)
+        self._store = ShareStore(directory, durable=durable, now=now, reserved_space=reserved_space, crew=crew)
+        self._steps = Steps(run_in_thread)
+        self._now = now
+        self._well_until = 0.0
 
     @staticmethod
     def initialise(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
@@ -119,10 +130,18 @@ class LocalPeer:
                 unclaimed=lambda room: self._run_in_thread(_abort_all, room),
             )
         writers = {
-            number: LocalShareWriter(self.name, number, share, self._run_in_thread)
+            number: LocalShareWriter(self.name, number, share, self._run_in_thread, self._steps)
             for number, share in room.shares.items()
         }
         return Allocation(frozenset(room.existing), writers, room.refusal)
+
+    async def allocate_whole(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
+        if not 0 <= self._well_until - self._now() <= WELL_SECONDS:
+            # Shares that are lost in the end are missing from the file; others can still take those that are refused.
+            await self._on_the_disk(self._expect_room, size * len(numbers))
+            self._is_well()
+        writers = {number: LocalWholeShareWriter(self, storage_index, number, size) for number in numbers}
+        return Allocation(frozenset(), writers)
 
     async def open_share(self, storage_index: bytes, number: int) -> IShareSource:
         with _errors_of(self.name):
@@ -146,6 +165,7 @@ class LocalPeer:
         seed = self._read_seed()
         self._store.start()
         self.permutation_seed = seed
+        self.disk = self._directory.stat().st_dev
 
     def _checked(self, work: Callable[..., T], *args: object) -> T:
         """A disk may come and go at any time, and another one may be mounted in its place."""
@@ -157,8 +177,7 @@ class LocalPeer:
         return self._checked(self._make_room, storage_index, numbers, size)
 
     def _make_room(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> _Room:
-        tub_id = sha256(self.permutation_seed).digest()[:20]
-        secrets = LeaseSecrets.derived(self._lease_secret, storage_index, tub_id)
+        secrets = self._secrets(storage_index)
         room = _Room(self._store.add_lease(storage_index, secrets))
         with ExitStack() as undo:
             for number in sorted(set(numbers) - room.existing):
@@ -173,6 +192,22 @@ class LocalPeer:
                     undo.callback(share.abort)
             undo.pop_all()
         return room
+
+    def _is_well(self) -> None:
+        """The disk is there and has room, which will still be so for a while."""
+        self._well_until = self._now() + WELL_SECONDS
+
+    def _expect_room(self, size: int) -> None:
+        if (available := self._store.available_space()) < size:
+            raise StoreFull(f"no room for {size} bytes; {available} bytes are left")
+
+    def _secrets(self, storage_index: bytes) -> LeaseSecrets:
+        tub_id = sha256(self.permutation_seed).digest()[:20]
+        return LeaseSecrets.derived(self._lease_secret, storage_index, tub_id)
+
+    def _storing(self, storage_index: bytes, number: int, size: int, buffers: Sequence[Buffer]) -> Step[IncomingShare]:
+        secrets = self._secrets(storage_index)
+        return (yield from self._checked(self._store.storing, storage_index, number, size, buffers, secrets))
 
     def _read_seed(self) -> bytes:
         try:
@@ -191,11 +226,12 @@ class LocalPeer:
 class LocalShareWriter:
     """A share that is being written into a folder."""
 
-    def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner) -> None:
+    def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner, steps: Steps) -> None:
         self.number = number
         self.parallel_writes = 1
         self._peer = peer
         self._share = share
+        self._steps = steps
         self._in_turn = Turns(run_in_thread)
         self._unsynced = 0
 
@@ -205,11 +241,11 @@ class LocalShareWriter:
 
     async def prepare(self) -> None:
         with _errors_of(self._peer):
-            await self._in_turn(self._share.prepare)
+            await self._in_turn.of(lambda: self._steps(self._share.preparing()))
 
     async def commit(self) -> None:
         with _errors_of(self._peer):
-            await self._in_turn(self._share.commit)
+            await self._in_turn.of(lambda: self._steps(self._share.committing()))
 
     async def abort(self) -> None:
         with _errors_of(self._peer):
@@ -220,6 +256,52 @@ class LocalShareWriter:
         if self._unsynced >= SYNC_EVERY:
             self._share.sync()
             self._unsynced = 0
+
+
+@implementer(IShareWriter)
+class LocalWholeShareWriter:
+    """A share that goes into a folder all at once."""
+
+    def __init__(self, peer: LocalPeer, storage_index: bytes, number: int, size: int) -> None:
+        self.number = number
+        self.parallel_writes = 1
+        self._peer = peer
+        self._storage_index = storage_index
+        self._size = size
+        self._in_turn = Turns(peer._run_in_thread)
+        self._share: IncomingShare | None = None
+
+    async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        assert offset == 0
+        await self._take(self._writing(buffers))
+
+    async def prepare(self) -> None:
+        """It is already."""
+
+    async def commit(self) -> None:
+        assert self._share is not None
+        await self._take(self._share.committing())
+
+    async def abort(self) -> None:
+        with _errors_of(self._peer.name):
+            await self._in_turn(self._abort)
+
+    async def _take(self, step: Step[None]) -> None:
+        try:
+            with _errors_of(self._peer.name):
+                await self._in_turn.of(lambda: self._peer._steps(step))
+        except PeerError:
+            self._peer._well_until = 0.0
+            raise
+        self._peer._is_well()
+
+    def _writing(self, buffers: Sequence[Buffer]) -> Step[None]:
+        # The writer has it even if nobody waits for it any more.
+        self._share = yield from self._peer._storing(self._storage_index, self.number, self._size, buffers)
+
+    def _abort(self) -> None:
+        if self._share is not None:
+            self._share.abort()
 
 
 @implementer(IShareSource)

@@ -114,6 +114,7 @@ class IStoragePeer(Interface):
 
     name: str = Attribute("What errors and the status page call it.")
     permutation_seed: bytes = Attribute("Decides where the peer stands in the ring of a storage index.")
+    disk: object = Attribute("The same for peers whose free space is the same; None for one that shares it with none.")
 
     async def share_numbers(storage_index: bytes) -> set[int]:
         """The numbers of the finished shares that the peer holds."""
@@ -125,6 +126,16 @@ class IStoragePeer(Interface):
 
         Every writer that comes back has to be committed or aborted in the end. The shares that the peer has
         already get a lease, or a longer one.
+        """
+
+    async def allocate_whole(storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
+        """
+        The same for shares that are written at once, from the beginning to the end, with one `write`, whose buffers the
+        writer keeps until it is committed or aborted.
+
+        Only for a storage index that nobody has used before: what the peer has of it may not be told, and whether it
+        has room may show only in the end. Where nothing else is possible, such shares can be seen one after the other
+        from the beginning of `commit` on.
         """
 
     async def open_share(storage_index: bytes, number: int) -> IShareSource:

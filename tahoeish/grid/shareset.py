@@ -47,7 +47,7 @@ class ShareSet:
 
     `allocated` is the size of each, None while nobody knows. `incomplete` is the file whose missing shares these are;
     without it they are those of a new one. `spoiled` is called with the error when a share is lost without which the
-    file isn't worth going on with.
+    file isn't worth going on with. The shares of a new file with one segment may be sent `whole`, with `finish_whole`.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class ShareSet:
         peer_timeout: float,
         clock: IReactorTime,
         spoiled: Callable[[GridError], None],
+        whole: bool = False,
     ) -> None:
         self._storage_index = storage_index
         self._encoding = encoding
@@ -68,6 +69,7 @@ class ShareSet:
         self._peer_timeout = peer_timeout
         self._clock = clock
         self._spoiled = spoiled
+        self._whole = whole
         self._streams: dict[int, ShareStream] = {}
         shares = incomplete.shares if incomplete is not None else {}
         self._existing = {number: set(peers) for number, peers in shares.items()}
@@ -134,7 +136,12 @@ class ShareSet:
         return {peer: numbers for peer, numbers in missing.items() if numbers}
 
     async def _ask_for_room(self, peer: IStoragePeer, numbers: Collection[int]) -> Allocation:
-        asking = Deferred.fromCoroutine(peer.allocate(self._storage_index, numbers, self._allocated))
+        if self._whole:
+            assert self._allocated is not None
+            request = peer.allocate_whole(self._storage_index, numbers, self._allocated)
+        else:
+            request = peer.allocate(self._storage_index, numbers, self._allocated)
+        asking = Deferred.fromCoroutine(request)
         try:
             allocation = await asking.addTimeout(self._peer_timeout, self._clock)
         except PeerError as error:
@@ -170,6 +177,17 @@ class ShareSet:
             for number, stream in self._streams.items()
             for end in (ends[number],)
         )
+        await self._commit()
+
+    async def finish_whole(self, sealed: SealedSegment, ends: Sequence[ShareEnd]) -> None:
+        """The same for shares that are sent whole. The blocks are needed until it returns."""
+        await together(
+            stream.finish_whole([ends[number].header, sealed.blocks[number], *ends[number].trailer])
+            for number, stream in self._streams.items()
+        )
+        await self._commit()
+
+    async def _commit(self) -> None:
         self.check_happiness()
         await together(stream.commit() for stream in self._streams.values())
         self.check_happiness()

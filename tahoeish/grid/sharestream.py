@@ -96,6 +96,11 @@ class ShareStream:
         await self._attempt(self.writer.write(0, [header]))
         await self._attempt(self.writer.prepare())
 
+    async def finish_whole(self, share: Sequence[Buffer]) -> None:
+        """The same for a share that is written at once."""
+        await self._attempt(self.writer.write(0, share))
+        await self._attempt(self.writer.prepare())
+
     async def commit(self) -> None:
         await self._attempt(self.writer.commit())
         self.committed = self.problem is None

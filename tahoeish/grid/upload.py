@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -23,6 +24,7 @@ from tahoeish.chk.erasure import ErasureCodec
 from tahoeish.chk.errors import WrongLength
 from tahoeish.chk.hashes import convergence_hasher
 from tahoeish.chk.layout import MAX_SEGMENTS, Segmentation
+from tahoeish.chk.segment import SealedSegment, Segment
 from tahoeish.grid.errors import FileTooLarge, LengthNeeded, OtherEncoding
 from tahoeish.grid.peer import IStoragePeer
 from tahoeish.grid.placement import happiness
@@ -159,7 +161,9 @@ class Uploader:
         try:
             encoder = self._encoder(key or self.random_bytes(KEY_SIZE), length, promise.segment_size)
             allocated = encoder.share_size if bound is None else encoder.share_size_up_to(bound)
-            return await _Upload(self, encoder, allocated, keep_committed=key is not None).run(pieces)
+            # Whoever made the key just now is the first to use the storage index that comes from it.
+            whole = key is None and length is not None and length <= promise.segment_size
+            return await _Upload(self, encoder, allocated, keep_committed=key is not None, whole=whole).run(pieces)
         finally:
             promise.release()
 
@@ -195,14 +199,16 @@ class _Upload:
         *,
         keep_committed: bool,
         incomplete: IncompleteFile | None = None,
+        whole: bool = False,
     ) -> None:
         self._uploader = uploader
         self._encoder = encoder
         # Somebody else may have stored the same content at the same time, and rely on what is there by now.
         self._keep_committed = keep_committed
+        self._whole = whole
         self._incomplete = incomplete
         self._fatal: Exception | None = None
-        self._carrying: Deferred[None] | None = None
+        self._carrying: Deferred[Any] | None = None
         self._shares = ShareSet(
             encoder.storage_index,
             uploader.encoding,
@@ -211,6 +217,7 @@ class _Upload:
             peer_timeout=uploader.peer_timeout,
             clock=uploader.clock,
             spoiled=self._fail,
+            whole=whole,
         )
         self._road: Road | None = None
 
@@ -218,13 +225,7 @@ class _Upload:
         try:
             await self._shares.find_room(self._uploader.peers())
             self._shares.check_happiness()
-            self._road = self._make_road()
-            self._carrying = Deferred.fromCoroutine(self._road.carry(pieces))
-            await self._carrying
-            finished: FinishedFile = await self._uploader.run_in_thread(self._encoder.finish)
-            if self._incomplete is not None and finished.cap != self._incomplete.cap:
-                raise OtherEncoding
-            await self._shares.finish(finished.shares)
+            finished = await (self._send_whole(pieces) if self._whole else self._send(pieces))
         except BaseException:
             await to_the_end(self._undo())
             if self._fatal is not None:
@@ -237,6 +238,40 @@ class _Upload:
             happiness(holders),
             {number: sorted(names) for number, names in sorted(holders.items())},
         )
+
+    async def _send(self, pieces: AsyncIterator[Buffer]) -> FinishedFile:
+        self._road = self._make_road()
+        self._carrying = Deferred.fromCoroutine(self._road.carry(pieces))
+        await self._carrying
+        finished = await self._uploader.run_in_thread(self._encoder.finish)
+        if self._incomplete is not None and finished.cap != self._incomplete.cap:
+            raise OtherEncoding
+        await self._shares.finish(finished.shares)
+        return finished
+
+    async def _send_whole(self, pieces: AsyncIterator[Buffer]) -> FinishedFile:
+        """A file of one segment, which is on its way only when all of it has come."""
+        self._carrying = Deferred.fromCoroutine(self._only_segment(pieces))
+        segment = await self._carrying
+        encoding = self._uploader.encoding
+        size = segment.size + segment.size * encoding.total // encoding.needed
+        with await self._uploader.budget.lease(size):
+            sealed, finished = await self._uploader.run_in_thread(self._seal_and_finish, segment)
+            await self._shares.finish_whole(sealed, finished.shares)
+        return finished
+
+    async def _only_segment(self, pieces: AsyncIterator[Buffer]) -> Segment:
+        segments: list[Segment] = []
+        async for piece in pieces:
+            segments += self._encoder.write(piece)
+        (segment,) = segments + self._encoder.end()
+        return segment
+
+    def _seal_and_finish(self, segment: Segment) -> tuple[SealedSegment, FinishedFile]:
+        """In a thread."""
+        sealed = segment.seal()
+        self._encoder.absorb(sealed)
+        return sealed, self._encoder.finish()
 
     def _make_road(self) -> Road:
         uploader = self._uploader

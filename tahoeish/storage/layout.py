@@ -71,7 +71,7 @@ def held(path: Path) -> Iterator[FileIO]:
             with errors_about(path):
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX)
             # Who held it until now may have put another file in its place, or removed it.
-            if _is_at(path, file):
+            if is_at(path, file):
                 yield file
                 return
 
@@ -125,7 +125,7 @@ def sync_folders(*folders: Path) -> None:
             os.close(fd)
 
 
-def _is_at(path: Path, file: FileIO) -> bool:
+def is_at(path: Path, file: FileIO) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

@@ -36,7 +36,7 @@ from tahoeish.storage.layout import (
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.mutable_container import DATA_OFFSET, NODE_ID_SIZE, WRITE_ENABLER_SIZE, MutableHeader
 from tahoeish.storage.mutable_draft import write_changed
-from tahoeish.storage.shares import ShareFile
+from tahoeish.storage.share_file import ShareFile
 from tahoeish.storage.vectors import ReadVector, ShareChange
 
 _TURNS = 64

@@ -12,7 +12,6 @@ All of this blocks. It may be called from many threads, though one `IncomingShar
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +38,12 @@ from tahoeish.storage.errors import (
     ShareInProgress,
     StoreError,
     StoreFull,
-    StoreInUse,
     WrongKind,
     errors_about,
 )
 from tahoeish.storage.kinds import add_or_renew_lease, is_mutable, is_mutable_at
 from tahoeish.storage.layout import (
     held,
-    make_folder,
     move_into_place,
     numbers_in,
     open_existing,
@@ -56,6 +53,9 @@ from tahoeish.storage.layout import (
     sync_folders,
 )
 from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, expiry_from
+from tahoeish.storage.ownership import Ownership, begin_file, remove_abandoned
+from tahoeish.storage.share_file import ShareFile
+from tahoeish.storage.steps import Step, take
 
 ROOM_AHEAD = 4 * 1024 * 1024
 """What a share of unknown length is promised at a time."""
@@ -66,12 +66,21 @@ MAX_ADVISORIES = 1000
 
 class ShareStore:
     """
-    The shares in `directory`, of which this store is the only owner from `start` to `stop`.
+    The shares in `directory`, of which this store is the only owner from `start` to `stop`, or its crew is.
 
     In a `durable` store, neither a killed process nor a power cut takes back what a method has returned from.
     """
 
-    def __init__(self, directory: Path, *, durable: bool, now: Callable[[], float], reserved_space: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        durable: bool,
+        now: Callable[[], float],
+        reserved_space: int = 0,
+        crew: str | None = None,
+    ) -> None:
+        """`crew` is the same in all processes that use the directory together, and only there."""
         self.directory = directory
         self.durable = durable
         self.now = now
@@ -81,19 +90,24 @@ class ShareStore:
         # Guards what follows, and the making and removing of folders, which would otherwise race each other.
         self._lock = Lock()
         self._unfinished: dict[Path, IncomingShare] = {}
-        self._ownership: FileIO | None = None
+        self._crew = crew
+        self._ownership: Ownership | None = None
 
     def start(self) -> None:
         """Take possession of the directory, and clear away what a crash left. Raises `StoreInUse`."""
         with errors_about(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._ownership = _take_ownership(self.directory / "owner.lock")
+            self._ownership = Ownership.take(self.directory / "owner.lock", self._crew)
             try:
-                with suppress(FileNotFoundError):
-                    shutil.rmtree(self._incoming)
-                self._incoming.mkdir(parents=True)
-                self._sync_folders(self.directory, self.directory.parent)
-            except OSError:
+                if self._ownership.alone:
+                    with suppress(FileNotFoundError):
+                        shutil.rmtree(self._incoming)
+                    self._incoming.mkdir(parents=True)
+                    self._sync_folders(self.directory, self.directory.parent)
+                    self._ownership.share()
+                else:
+                    remove_abandoned(self._incoming)
+            except (OSError, StoreError):
                 self.stop()
                 raise
 
@@ -101,7 +115,7 @@ class ShareStore:
         """Let go of the directory. A share that isn't finished by now never will be."""
         with self._lock:
             if self._ownership is not None:
-                self._ownership.close()
+                self._ownership.release()
             self._ownership = None
 
     def share_numbers(self, storage_index: bytes) -> set[int]:
@@ -123,10 +137,22 @@ class ShareStore:
             if path in self._unfinished:
                 raise ShareInProgress(f"{path}: this share is being written by somebody else just now")
             self._expect_room(path, DATA_OFFSET + (size or 0) + LEASE_SIZE)
-            make_folder(path.parent)
-            share = IncomingShare(self, path, final_path, size, lease)
+            share = IncomingShare(self, begin_file(path), path, final_path, size, lease)
             self._unfinished[path] = share
             return share
+
+    def storing(
+        self, storage_index: bytes, number: int, size: int, buffers: Sequence[Buffer], lease: LeaseSecrets
+    ) -> Step[IncomingShare]:
+        """A whole share of `size` bytes from its beginning to the end of `preparing`; nothing stays when it fails."""
+        share = self.create(storage_index, number, size, lease)
+        try:
+            share.write(0, buffers)
+            yield from share.preparing()
+        except BaseException:
+            share.abort()
+            raise
+        return share
 
     def open(self, storage_index: bytes, number: int) -> ShareFile:
         """Raises `NoSuchShare`, `BadShareFile`."""
@@ -240,7 +266,9 @@ class IncomingShare:
     `StoreError` from one of the first three nothing but `abort` makes sense any more.
     """
 
-    def __init__(self, store: ShareStore, path: Path, final_path: Path, size: int | None, lease: LeaseSecrets) -> None:
+    def __init__(
+        self, store: ShareStore, file: FileIO, path: Path, final_path: Path, size: int | None, lease: LeaseSecrets
+    ) -> None:
         self.path = path
         self.final_path = final_path
         self.size = size
@@ -250,7 +278,12 @@ class IncomingShare:
         self._length = 0
         self._written = 0
         self._room = 0
-        self._file = path.open("x+b", buffering=0)
+        self._file = file
+
+    @property
+    def durable(self) -> bool:
+        """Whether completing it has to wait for the disk."""
+        return self._store.durable
 
     @property
     def still_to_write(self) -> int:
@@ -305,6 +338,10 @@ class IncomingShare:
 
     def prepare(self) -> None:
         """Complete the file, header and lease and all. It is durable then, but still invisible."""
+        take(self.preparing())
+
+    def preparing(self) -> Step[None]:
+        """The same, as a step that may be taken together with others."""
         if self.size is not None and self._length < self.size:
             raise ValueError(f"{self.path}: only {self._length} of {self.size} bytes have been written")
         header = Header(VERSION_WRITTEN, self._length, lease_count=1)
@@ -314,11 +351,15 @@ class IncomingShare:
             write_all(fd, 0, [header.pack()])
             write_all(fd, header.leases_offset, [lease.pack()])
             if self._store.durable:
-                os.fsync(fd)
+                yield [fd]
         self._stage = _Stage.PREPARED
 
     def commit(self) -> None:
         """Make the share visible. Raises `ShareExists` if somebody else was faster."""
+        take(self.committing())
+
+    def committing(self) -> Step[None]:
+        """The same, as a step that may be taken together with others."""
         self._expect(_Stage.PREPARED)
         self._store._publish(self)
         self._stage = _Stage.COMMITTED
@@ -326,7 +367,8 @@ class IncomingShare:
             self._file.close()
             # All three, even if this commit made none of them: another one may have made them a moment ago,
             # and not have got as far as this line.
-            self._store._sync_folders(*self.final_path.parents[:3])
+            if self._store.durable:
+                yield self.final_path.parents[:3]
 
     def abort(self) -> None:
         """Remove the share, whatever became of it, even after `commit`. May be called again."""
@@ -358,36 +400,3 @@ class IncomingShare:
             # The kernel reports a block that it couldn't write to one fsync only; the next one would succeed.
             self._stage = _Stage.FAILED
             raise
-
-
-class ShareFile:
-    """A finished share of either kind, open for reading, by several threads if need be. It doesn't change any more."""
-
-    def __init__(self, path: Path, file: FileIO, data_offset: int, length: int) -> None:
-        self.path = path
-        self.length = length
-        self._file = file
-        self._data_offset = data_offset
-
-    def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset` on, fewer than `length` where the share ends before."""
-        wanted = min(length, self.length - offset)
-        if wanted <= 0:
-            # The offset may be larger than what the system takes for one.
-            return b""
-        with errors_about(self.path):
-            return os.pread(self._file.fileno(), wanted, self._data_offset + offset)
-
-    def close(self) -> None:
-        with errors_about(self.path):
-            self._file.close()
-
-
-def _take_ownership(lock_file: Path) -> FileIO:
-    file = FileIO(lock_file, "a")
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StoreInUse(f"{lock_file.parent}: somebody else uses this storage directory") from None
-    return file

@@ -8,6 +8,7 @@ it up, or when nothing has been written for a while. Losing a connection doesn't
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from hmac import compare_digest
 
@@ -16,10 +17,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tahoeish.chk.buffers import Buffer
-from tahoeish.storage.errors import ShareExists, ShareInProgress, StoreError, StoreFull
+from tahoeish.storage.errors import NoSuchShare, ShareExists, ShareInProgress, StoreError, StoreFull
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.ranges import Range, RangeSet
 from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.steps import Step, Steps, take
+from tahoeish.storage.undoing import NoSuchUpload, Undoing, WrongUploadSecret
 from tahoeish.storage.wire import Allocation
 from tahoeish.streams.tasks import to_the_end, together
 from tahoeish.streams.threads import ThreadRunner, Turns
@@ -28,14 +31,6 @@ log = Logger()
 
 SYNC_EVERY = 32 * 1024 * 1024
 """Bytes that an upload may be ahead of a durable disk; what the disk still has to do when the upload ends."""
-
-
-class NoSuchUpload(Exception):
-    """The share isn't being uploaded: it never was, or the upload has ended."""
-
-
-class WrongUploadSecret(Exception):
-    """Somebody else uploads this share."""
 
 
 class DifferentContent(Exception):
@@ -61,6 +56,7 @@ class Upload:
         *,
         run_in_thread: ThreadRunner,
         clock: IReactorTime,
+        steps: Steps,
         idle_limit: float,
         ended: Callable[[], None],
     ) -> None:
@@ -73,6 +69,7 @@ class Upload:
         self._given_up = False
         self._unsynced = 0
         self._in_turn = Turns(run_in_thread)
+        self._steps = steps
         self._idle_limit = idle_limit
         self._idle_call: IDelayedCall = clock.callLater(idle_limit, self._idle)
 
@@ -108,9 +105,11 @@ class Upload:
 
     # In the reactor's thread.
 
-    async def _do(self, work: Callable[..., None], *args: object) -> None:
+    async def _do(self, work: Callable[..., bool], *args: object) -> None:
         try:
-            await self._in_turn(work, *args)
+            # What has been written may need the disk, then for all who need it at the moment.
+            if await self._in_turn(work, *args):
+                await self._in_turn.of(lambda: self._steps(self._publishing()))
         except StoreError:
             await self._give_up()
             raise
@@ -137,7 +136,8 @@ class Upload:
 
     # In other threads, one at a time.
 
-    def _write(self, offset: int, pieces: Sequence[Buffer]) -> None:
+    def _write(self, offset: int, pieces: Sequence[Buffer]) -> bool:
+        """Whether it is yet to be published."""
         self._expect_unfinished()
         end = offset + sum(memoryview(piece).nbytes for piece in pieces)
         if known := self.written.present(offset, end):
@@ -147,10 +147,11 @@ class Upload:
         self.written = self.written.with_range(offset, end)
         self._unsynced += end - offset
         if not self.required:
-            self._publish()
-        elif self._unsynced >= SYNC_EVERY:
+            return self._publish()
+        if self._unsynced >= SYNC_EVERY:
             self._unsynced = 0
             self._share.sync()
+        return False
 
     def _write_between(self, known: Sequence[Range], offset: int, content: bytes) -> None:
         """Compare with what is known, and write the rest."""
@@ -161,17 +162,26 @@ class Upload:
         for begin, end in self.written.missing(offset, offset + len(content)):
             self._share.write(begin, [view[begin - offset : end - offset]])
 
-    def _finish(self, size: int) -> None:
+    def _finish(self, size: int) -> bool:
+        """Whether it is yet to be published."""
         self._expect_unfinished()
         if missing := self.written.missing(0, size):
             raise StillMissing(missing)
         self._share.shorten(size)
         self.size = size
-        self._publish()
+        return self._publish()
 
-    def _publish(self) -> None:
-        self._share.prepare()
-        self._share.commit()
+    def _publish(self) -> bool:
+        """At once where that needs no waiting; otherwise it is to be done with others'."""
+        if self._share.durable:
+            return True
+        take(self._publishing())
+        return False
+
+    def _publishing(self) -> Step[None]:
+        self._expect_unfinished()
+        yield from self._share.preparing()
+        yield from self._share.committing()
         self.complete = True
 
     def _abort(self) -> None:
@@ -204,6 +214,8 @@ class Uploads:
         self._max_share_size = max_share_size
         self._read_only = read_only
         self._uploads: dict[tuple[bytes, int], Upload] = {}
+        self._steps = Steps(run_in_thread)
+        self._undoing = Undoing(clock)
 
     def __len__(self) -> int:
         return len(self._uploads)
@@ -216,6 +228,43 @@ class Uploads:
         is room. What is there gets the lease at once, the others when they are complete.
         """
         return await to_the_end(self._allocate(storage_index, numbers, size, secret, lease))
+
+    async def store(
+        self, storage_index: bytes, number: int, pieces: Sequence[Buffer], secret: bytes, lease: LeaseSecrets
+    ) -> None:
+        """
+        A whole share at once, which can be seen in the end, and survives a power cut. Doing it again does no harm.
+
+        Raises `ShareExists` for somebody else's, `ShareInProgress`, `StoreFull`.
+        """
+        key = (storage_index, number)
+        if self._undoing.allows(key, secret):
+            # It came through, only the answer didn't.
+            return
+        size = sum(memoryview(piece).nbytes for piece in pieces)
+        self._expect_taken(size)
+        await to_the_end(self._store_whole(key, size, pieces, secret, lease))
+
+    async def _store_whole(
+        self, key: tuple[bytes, int], size: int, pieces: Sequence[Buffer], secret: bytes, lease: LeaseSecrets
+    ) -> None:
+        await self._steps(self._storing(*key, size, pieces, lease))
+        self._undoing.allow(key, secret)
+
+    async def undo(self, storage_index: bytes, number: int, secret: bytes) -> None:
+        """
+        Remove a share that has been completed with this secret a moment ago.
+
+        Raises `WrongUploadSecret`, or `NoSuchUpload` when it is too late for that.
+        """
+        key = (storage_index, number)
+        self._undoing.expect(key, secret)
+        await to_the_end(self._undo(key))
+
+    async def _undo(self, key: tuple[bytes, int]) -> None:
+        self._undoing.forget(key)
+        with suppress(NoSuchShare):
+            await self._run_in_thread(self._store.remove, *key)
 
     def find(self, storage_index: bytes, number: int, secret: bytes) -> Upload:
         """Raises `NoSuchUpload` or `WrongUploadSecret`."""
@@ -244,13 +293,30 @@ class Uploads:
                 secret,
                 run_in_thread=self._run_in_thread,
                 clock=self._clock,
+                steps=self._steps,
                 idle_limit=self._idle_limit,
-                ended=partial(self._forget, key),
+                ended=partial(self._ended, key, secret),
             )
         return Allocation(frozenset(existing), frozenset(created))
 
-    def _forget(self, key: tuple[bytes, int]) -> None:
-        self._uploads.pop(key, None)
+    def _ended(self, key: tuple[bytes, int], secret: bytes) -> None:
+        upload = self._uploads.pop(key, None)
+        if upload is not None and upload.complete:
+            self._undoing.allow(key, secret)
+
+    def _expect_taken(self, size: int) -> None:
+        if self._read_only or (self._max_share_size is not None and size > self._max_share_size):
+            raise StoreFull("this storage node is read-only, or takes only smaller shares")
+
+    def _storing(
+        self, storage_index: bytes, number: int, size: int, pieces: Sequence[Buffer], lease: LeaseSecrets
+    ) -> Step[None]:
+        share = yield from self._store.storing(storage_index, number, size, pieces, lease)
+        try:
+            yield from share.committing()
+        except BaseException:
+            share.abort()
+            raise
 
 
 def _allocate(

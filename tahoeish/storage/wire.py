@@ -31,6 +31,8 @@ MAX_REASON = 32765
 MAX_ALLOCATION_BODY = 8192
 MAX_CORRUPTION_BODY = 32768
 LARGEST_NUMBER = 2**64 - 1
+LARGEST_WHOLE_SHARE = 1024 * 1024 + 64 * 1024
+"""What may come in one request that is understood only when it is whole: a segment, and what a share adds to it."""
 
 VERSION_PATH = "/storage/v1/version"
 EXTENSIONS_PATH = "/tahoeish/v1/extensions"
@@ -107,6 +109,10 @@ def lease_path(storage_index: bytes) -> str:
 
 def finish_path(storage_index: bytes, number: int) -> str:
     return f"/tahoeish/v1/immutable/{base32.encode(storage_index)}/{number}/finish"
+
+
+def whole_share_path(storage_index: bytes, number: int) -> str:
+    return f"/tahoeish/v1/immutable/{base32.encode(storage_index)}/{number}"
 
 
 def mutable_path(storage_index: bytes) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ class Http1Channel(HTTPChannel):
 
     _settling = False
     _suspended_timeout: float | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.connected(1)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.site.connected(-1)
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)

@@ -207,6 +207,7 @@ class StreamingRequest(server.Request):
     def _begin(self) -> None:
         self.site = self.channel.site
         self.site.transfers.add(self)
+        self.site.changed()
         self._work = Deferred.fromCoroutine(self._serve())
         self._work.addErrback(lambda failure: log.failure("a request was not answered", failure))
         self._work.addBoth(lambda _: self.site._transfer_ended(self))
@@ -271,7 +272,8 @@ class StreamingSite(server.Site):
     A web site whose resources may answer while the body arrives.
 
     `failed` writes the answer to a request whose resource raised; it doesn't finish it. `headers` go with every
-    response. `transfers` are the requests that are being answered.
+    response. `transfers` are the requests that are being answered, `connections` says how many clients there are;
+    `changed` is called when there are more or fewer of one of them.
     """
 
     requestFactory = StreamingRequest
@@ -291,6 +293,8 @@ class StreamingSite(server.Site):
         self.limits = limits or BodyLimits()
         super().__init__(resource, reactor=reactor, timeout=self.limits.idle_timeout)
         self.transfers: set[StreamingRequest] = set()
+        self.connections = 0
+        self.changed: Callable[[], None] = _nobody_minds
         self.failed = failed or answer_plainly
         self._quiet: list[Deferred[None]] = []
 
@@ -302,6 +306,11 @@ class StreamingSite(server.Site):
         wanted = LARGEST_GULP if length is None else length
         return max(SMALLEST_GULP, min(LARGEST_GULP, wanted, GULPS // (len(self.transfers) + 1)))
 
+    def connected(self, number: int) -> None:
+        """So many clients have come; if it is negative, gone."""
+        self.connections += number
+        self.changed()
+
     def when_quiet(self) -> Deferred[None]:
         """Fires when no request is being answered."""
         if not self.transfers:
@@ -312,6 +321,7 @@ class StreamingSite(server.Site):
 
     def _transfer_ended(self, request: StreamingRequest) -> None:
         self.transfers.discard(request)
+        self.changed()
         if not self.transfers:
             waiting, self._quiet = self._quiet, []
             for quiet in waiting:
@@ -344,6 +354,10 @@ class StreamingSite(server.Site):
     def acceptableProtocols(self) -> list[bytes]:
         # Twisted would offer "h2" as soon as the h2 package can be imported, and its HTTP/2 doesn't come by here.
         return [b"http/1.1"]
+
+
+def _nobody_minds() -> None:
+    pass
 
 
 def _without_origin(target: bytes) -> bytes:

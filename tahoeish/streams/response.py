@@ -28,10 +28,11 @@ class ResponseWriter:
     A client that takes nothing for `idle_timeout` seconds is given up.
     """
 
-    def __init__(self, request: StreamingRequest, clock: IReactorTime, idle_timeout: float) -> None:
+    def __init__(self, request: StreamingRequest, clock: IReactorTime, idle_timeout: float, piece: int = PIECE) -> None:
         self._request = request
         self._clock = clock
         self._idle_timeout = idle_timeout
+        self._piece = piece
         self._paused = False
         self._drained: Deferred[None] | None = None
         self._idle_call: IDelayedCall | None = None
@@ -39,9 +40,9 @@ class ResponseWriter:
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Returns when the client has taken enough of it; raises `ClientGone` when it never will."""
         view = memoryview(data)
-        for start in range(0, len(view), PIECE):
+        for start in range(0, len(view), self._piece):
             await self._when_drained()
-            self._request.write(bytes(view[start : start + PIECE]))
+            self._request.write(bytes(view[start : start + self._piece]))
 
     # What the transport calls.
 
@@ -96,10 +97,14 @@ class ResponseWriter:
 
 @asynccontextmanager
 async def streaming(
-    request: StreamingRequest, clock: IReactorTime, idle_timeout: float
+    request: StreamingRequest, clock: IReactorTime, idle_timeout: float, *, piece: int = PIECE
 ) -> AsyncIterator[ResponseWriter]:
-    """A writer for the body of the response, whose head has been set; the body ends with the block."""
-    writer = ResponseWriter(request, clock, idle_timeout)
+    """
+    A writer for the body of the response, whose head has been set; the body ends with the block.
+
+    `piece` is what it hands to the transport at a time.
+    """
+    writer = ResponseWriter(request, clock, idle_timeout, piece)
     if request.disconnected:
         raise ClientGone("the client went away before the response began")
     request.notifyFinish().addErrback(writer.lost)

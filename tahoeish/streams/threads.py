@@ -76,12 +76,16 @@ class Turns:
 
     def __init__(self, run_in_thread: ThreadRunner) -> None:
         self._run_in_thread = run_in_thread
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[tuple[Deferred[Any], Callable[[], Deferred[Any]]]] = deque()
         self._busy = False
 
     def __call__(self, work: Callable[..., T], /, *args: object) -> Deferred[T]:
+        return self.of(lambda: self._run_in_thread(work, *args))
+
+    def of(self, begin: Callable[[], Deferred[T]]) -> Deferred[T]:
+        """A piece that is done elsewhere: `begin` is called when it is its turn, which lasts until that has fired."""
         claim: Deferred[T] = Deferred()
-        self._waiting.append((claim, work, args))
+        self._waiting.append((claim, begin))
         if not self._busy:
             self._begin_next()
         return claim
@@ -91,8 +95,8 @@ class Turns:
             self._busy = False
             return
         self._busy = True
-        claim, work, args = self._waiting.popleft()
-        self._run_in_thread(work, *args).addBoth(self._ended, claim)
+        claim, begin = self._waiting.popleft()
+        begin().addBoth(self._ended, claim)
 
     def _ended(self, result: Any, claim: Deferred[Any]) -> None:
         # The next one first: whoever gets this result may take long over it.

@@ -77,10 +77,18 @@ class _PinnedEndpoints:
         self._reactor = reactor
         self._creator = _PinnedConnections(key_hash)
         self._connect_timeout = connect_timeout
+        # It is asked for with every request, also where a connection has been kept.
+        self._made: dict[tuple[bytes, int], IStreamClientEndpoint] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         if uri.scheme != b"https":
             raise ValueError("there is a key to be checked only in https")
+        address = (uri.host, uri.port)
+        if address not in self._made:
+            self._made = {address: self._make(uri)}
+        return self._made[address]
+
+    def _make(self, uri: URI) -> IStreamClientEndpoint:
         endpoint = HostnameEndpoint(self._reactor, uri.host.decode("ascii"), uri.port, timeout=self._connect_timeout)
         return AttentiveEndpoint(BatchingTLSEndpoint(self._creator, endpoint, self._reactor))
 

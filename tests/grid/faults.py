@@ -43,6 +43,10 @@ class FaultyPeer:
         self.parallel_writes = 1
         self.needs_length = False
 
+    @property
+    def disk(self) -> object:
+        return self.peer.disk
+
     async def share_numbers(self, storage_index: bytes) -> set[int]:
         await self._meet("share_numbers")
         return await self.peer.share_numbers(storage_index)
@@ -52,6 +56,14 @@ class FaultyPeer:
         if size is None and self.needs_length:
             raise NeedsLength(self.name, "wants to know the length")
         allocation = await self.peer.allocate(storage_index, numbers, size)
+        writers: dict[int, IShareWriter] = {
+            number: FaultyWriter(self, writer) for number, writer in allocation.writers.items()
+        }
+        return Allocation(allocation.existing, writers, allocation.refusal)
+
+    async def allocate_whole(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
+        await self._meet("allocate")
+        allocation = await self.peer.allocate_whole(storage_index, numbers, size)
         writers: dict[int, IShareWriter] = {
             number: FaultyWriter(self, writer) for number, writer in allocation.writers.items()
         }

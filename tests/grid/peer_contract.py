@@ -28,6 +28,14 @@ async def store(peer: IStoragePeer, number: int, data: bytes) -> None:
     await writer.commit()
 
 
+async def store_whole(peer: IStoragePeer, number: int, data: bytes) -> IShareWriter:
+    writer = (await peer.allocate_whole(STORAGE_INDEX, [number], len(data))).writers[number]
+    await writer.write(0, [data[:3], memoryview(data)[3:]])
+    await writer.prepare()
+    await writer.commit()
+    return writer
+
+
 async def content(peer: IStoragePeer, number: int) -> bytes:
     source = await peer.open_share(STORAGE_INDEX, number)
     data = await source.read(0, 1_000_000)
@@ -226,6 +234,30 @@ class PeerContract:
 
         expected = set() if self.removes_committed_shares else {0}
         assert await peer.share_numbers(STORAGE_INDEX) == expected
+
+    @pytest_twisted.ensureDeferred
+    async def test_small_share_goes_whole(self, peer: IStoragePeer) -> None:
+        allocation = await peer.allocate_whole(STORAGE_INDEX, [2, 4], 11)
+        writers = [allocation.writers[number] for number in (2, 4)]
+
+        for writer in writers:
+            await writer.write(0, [b"hello ", bytearray(b"world")])
+            await writer.prepare()
+        assert await peer.share_numbers(STORAGE_INDEX) == set()
+        await writers[0].commit()
+        await writers[1].abort()
+
+        assert await peer.share_numbers(STORAGE_INDEX) == {2}
+        assert await content(peer, 2) == b"hello world"
+
+    @pytest_twisted.ensureDeferred
+    async def test_whole_share_is_removed_again_where_that_can_be(self, peer: IStoragePeer) -> None:
+        writer = await store_whole(peer, 0, b"share")
+
+        await writer.abort()
+        await writer.abort()
+
+        assert await peer.share_numbers(STORAGE_INDEX) == (set() if self.removes_committed_shares else {0})
 
     @pytest_twisted.ensureDeferred
     async def test_cancelled_write_can_be_aborted(self, peer: IStoragePeer) -> None:

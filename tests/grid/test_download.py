@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 
 from tahoeish.chk import base32
 from tahoeish.grid.errors import NotEnoughShares
+from tahoeish.grid.peer import PeerUnavailable
 from tests.grid.faults import failing, stalling
 from tests.grid.gridtools import STALL_SECONDS, FolderGrid, content, failure_of, succeeded
 
 DATA = content(50_000)
+
+
+def gone(what: str) -> None:
+    raise PeerUnavailable("it", "it is gone")
 
 
 @pytest.fixture
@@ -47,12 +53,12 @@ def test_any_two_of_five_shares_are_enough(grid: FolderGrid, lost: tuple[int, ..
 def test_too_few_shares_are_counted_and_named(grid: FolderGrid) -> None:
     cap = grid.store(DATA)
     for number in (0, 1, 2):
-        grid.peers[number].fault = failing("share_numbers")
-    grid.peers[3].fault = failing("open")
+        grid.peer_of(number, cap).fault = gone
+    grid.peer_of(3, cap).fault = failing("open")
     error = failure_of(grid.fetch(cap))
     assert isinstance(error, NotEnoughShares)
     assert len(error.found) == 2 and error.needed == 2
-    assert {"peer0", "peer1", "peer2"} <= set(error.reasons)
+    assert sum("it is gone" in reason for reason in error.reasons.values()) >= 3
     assert "failed at open" in str(error)
 
 
@@ -111,7 +117,7 @@ class TestReplacing:
         cap = grid.store(DATA)
         for peer in grid.peers:
             peer.tamper = lambda number, start, data: (
-                data[:-1] + bytes([data[-1] ^ 1]) if 15_000 < start < 25_100 else data
+                data[:-1] + bytes([data[-1] ^ 1]) if 14_000 < start < 25_100 else data
             )
         got = bytearray()
 
@@ -154,8 +160,68 @@ def test_a_reader_that_stops_gives_everything_back(grid: FolderGrid) -> None:
 def test_a_cancelled_reader_gives_everything_back(grid: FolderGrid) -> None:
     cap = grid.store(DATA)
     for peer in grid.peers:
-        peer.fault = stalling("read", after=6)
+        peer.fault = stalling("read", after=3)
     fetching = Deferred.fromCoroutine(grid.fetch(cap))
     fetching.cancel()
     failure_of(fetching)
     assert grid.held() == 0
+
+
+def test_nobody_is_waited_for_when_the_shares_are_where_they_are_as_a_rule(grid: FolderGrid) -> None:
+    cap = grid.store(DATA)
+    for number in (2, 3, 4):
+        grid.peer_of(number, cap).fault = stalling("share_numbers")
+    assert succeeded(grid.fetch(cap)) == DATA
+    assert not grid.clock.getDelayedCalls()
+
+
+class TestLagging:
+    def test_another_peer_is_asked_long_before_one_counts_as_stalled(self, grid: FolderGrid) -> None:
+        cap = grid.store(DATA)
+        grid.peer_of(1, cap).fault = stalling("read", after=4)
+
+        fetching = Deferred.fromCoroutine(grid.fetch(cap))
+        assert not fetching.called
+        grid.clock.advance(STALL_SECONDS / 20)
+
+        assert succeeded(fetching) == DATA
+        assert grid.held() == 0
+
+    def test_a_peer_that_lags_is_not_asked_again(self, grid: FolderGrid) -> None:
+        cap = grid.store(DATA)
+        slow = grid.peer_of(1, cap)
+        reads: list[Deferred[None]] = []
+
+        def lag(what: str) -> Deferred[None] | None:
+            if what != "read":
+                return None
+            reads.append(Deferred())
+            if len(reads) <= 2:
+                return succeed(None)
+            return reads[-1]
+
+        slow.fault = lag
+        fetching = Deferred.fromCoroutine(grid.fetch(cap))
+        under_way = len(reads)
+        grid.clock.advance(STALL_SECONDS / 20)
+
+        assert succeeded(fetching) == DATA
+        assert len(reads) == under_way
+
+    def test_a_grid_that_is_slow_as_a_whole_is_not_asked_for_more(self, grid: FolderGrid) -> None:
+        cap = grid.store(DATA)
+        opened: list[str] = []
+
+        def slow(what: str) -> Deferred[None] | None:
+            if what == "open":
+                opened.append(what)
+            return deferLater(grid.clock, 1.0) if what == "read" else None
+
+        for peer in grid.peers:
+            peer.fault = slow
+        fetching = Deferred.fromCoroutine(grid.fetch(cap))
+        for _ in range(400):
+            grid.clock.advance(0.1)
+
+        assert succeeded(fetching) == DATA
+        assert len(opened) <= 4

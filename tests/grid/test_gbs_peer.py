@@ -25,7 +25,7 @@ from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.tasks import together
 from tahoeish.streams.tls import PinnedAgent
-from tests.grid.peer_contract import STORAGE_INDEX, PeerContract, allocated, content, store
+from tests.grid.peer_contract import STORAGE_INDEX, PeerContract, allocated, content, store, store_whole
 from tests.grid.storage_node import (
     SPACE,
     Fault,
@@ -100,8 +100,6 @@ async def stock_grid(tmp_path: Path) -> AsyncIterator[Grid]:
 
 
 class TestOurs(PeerContract):
-    removes_committed_shares = False
-
     @pytest.fixture
     def peer(self, grid: Grid) -> GbsPeer:
         return grid.peer()
@@ -114,6 +112,76 @@ class TestStock(PeerContract):
     @pytest.fixture
     def peer(self, stock_grid: Grid) -> GbsPeer:
         return stock_grid.peer()
+
+
+class TestWholeShares:
+    @pytest_twisted.ensureDeferred
+    async def test_ours_takes_one_in_one_request(self, grid: Grid) -> None:
+        peer = grid.peer()
+
+        for number in range(3):
+            await store_whole(peer, number, b"whole share")
+
+        assert await content(peer, 2) == b"whole share"
+        puts = [asked for asked in grid.node.asked if asked.startswith("PUT /tahoeish/v1/immutable/")]
+        assert len(puts) == 3
+        assert grid.node.asked[0] == "GET /tahoeish/v1/extensions"
+        assert not grid.node.count("POST") and not grid.node.count("PATCH")
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_stock_one_takes_it_in_one_piece(self, stock_grid: Grid) -> None:
+        await store_whole(stock_grid.peer(), 0, b"whole share")
+
+        assert stock_grid.node.count("PATCH") == 1
+
+    @pytest_twisted.ensureDeferred
+    async def test_nothing_is_sent_to_ours_before_the_commit(self, grid: Grid) -> None:
+        await self.give_up_before_commit(grid)
+
+    @pytest_twisted.ensureDeferred
+    async def test_nothing_is_sent_to_a_stock_one_before_the_commit(self, stock_grid: Grid) -> None:
+        await self.give_up_before_commit(stock_grid)
+
+    async def give_up_before_commit(self, grid: Grid) -> None:
+        writer = (await grid.peer().allocate_whole(STORAGE_INDEX, [0], 5)).writers[0]
+        await writer.write(0, [b"share"])
+        await writer.prepare()
+        await writer.abort()
+
+        assert not grid.node.count("PATCH") and not grid.node.count("PUT /tahoeish")
+        assert grid.node.files() == set()
+
+    @pytest_twisted.ensureDeferred
+    async def test_one_that_has_refused_is_asked_first(self, grid: Grid) -> None:
+        peer = grid.peer()
+        grid.node.trouble.append(("PUT /tahoeish", answering(507)))
+
+        with pytest.raises(PeerFull):
+            await store_whole(peer, 0, b"share")
+        await store_whole(peer, 0, b"share")
+        await store_whole(peer, 1, b"share")
+
+        assert grid.node.count("POST /storage/v1/immutable/") == 1
+        assert await peer.share_numbers(STORAGE_INDEX) == {0, 1}
+
+    @pytest_twisted.ensureDeferred
+    async def test_an_answer_that_gets_lost_does_not_matter(self, grid: Grid) -> None:
+        grid.node.trouble.append(("PUT /tahoeish", served_in_vain))
+
+        await store_whole(grid.peer(), 0, b"share")
+
+        assert await content(grid.peer(), 0) == b"share"
+
+    @pytest_twisted.ensureDeferred
+    async def test_one_that_is_away_is_found_out_before_anything_is_sent(self, grid: Grid) -> None:
+        peer = grid.peer()
+        await store_whole(peer, 0, b"share")
+        await grid.node.stop()
+
+        with pytest.raises(PeerUnavailable):
+            await store_whole(peer, 1, b"share")
+        with pytest.raises(PeerUnavailable):
+            await peer.allocate_whole(STORAGE_INDEX, [2], 5)
 
 
 class TestWriting:

@@ -232,7 +232,7 @@ async def test_allocation_that_fails_half_way_leaves_nothing(folder: Path, peer:
     (path,) = (folder / "shares").rglob("9")
     path.with_name("1").mkdir()
 
-    with pytest.raises(PeerError, match=f"{folder}: {path.with_name('1')}: File exists"):
+    with pytest.raises(PeerError, match=f"{folder}: {path.with_name('1')}: Is a directory"):
         await peer.allocate(STORAGE_INDEX, [0, 1], 10)
 
     assert files_in(folder) == {"9"}

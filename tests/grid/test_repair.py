@@ -197,7 +197,7 @@ class TestPeersInTheWay:
         cap = grid.store(DATA)
         lose(grid, cap, 1, 2, 3)
         files = grid.files()
-        grid.peer_of(4, cap).fault = failing("read", after=6)
+        grid.peer_of(4, cap).fault = failing("read", after=3)
         result = repair(grid, cap)
         assert result.attempted and not result.successful
         assert result.problem.startswith("2 different shares are needed")
@@ -207,9 +207,9 @@ class TestPeersInTheWay:
         cap = grid.store(DATA)
         lose(grid, cap, 1, 2)
         files = grid.files()
-        grid.peer_of(4, cap).fault = stalling("read", after=6)
-        grid.peer_of(3, cap).fault = stalling("read", after=6)
-        grid.peer_of(0, cap).fault = stalling("read", after=6)
+        grid.peer_of(4, cap).fault = stalling("read", after=3)
+        grid.peer_of(3, cap).fault = stalling("read", after=3)
+        grid.peer_of(0, cap).fault = stalling("read", after=3)
         repairing = Deferred.fromCoroutine(grid.repairer.check_and_repair(cap, verify=False))
         assert not repairing.called and len(grid.files()) == len(files) + 2
         repairing.cancel()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tahoeish.chk import base32
 from tahoeish.storage.leases import LeaseSecrets
-from tahoeish.storage.shares import IncomingShare, ShareFile, ShareStore
+from tahoeish.storage.share_file import ShareFile
+from tahoeish.storage.shares import IncomingShare, ShareStore
 
 STORAGE_INDEX = bytes(range(16))
 NAME = base32.encode(STORAGE_INDEX)

@@ -10,6 +10,7 @@ import pytest
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.wire import (
+    LARGEST_WHOLE_SHARE,
     Allocation,
     Secret,
     abort_path,
@@ -308,7 +309,7 @@ class TestFinishingEarly:
 
     def test_it_is_offered(self, server: Server) -> None:
         answer = server.ask("GET", "/tahoeish/v1/extensions")
-        assert (answer.status, answer.json()) == (200, {"finish": 1})
+        assert (answer.status, answer.json()) == (200, {"finish": 1, "whole": LARGEST_WHOLE_SHARE})
         assert server.ask("GET", "/tahoeish/v1/extensions", authorized=False).status == 401
 
     def test_the_share_ends_where_it_is_told(self, server: Server) -> None:

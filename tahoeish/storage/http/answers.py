@@ -9,8 +9,16 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tahoeish.storage.errors import BadWriteEnabler, NoSuchShare, StoreError, StoreFull
-from tahoeish.storage.uploads import DifferentContent, NoSuchUpload, WrongUploadSecret
+from tahoeish.storage.errors import (
+    BadWriteEnabler,
+    NoSuchShare,
+    ShareExists,
+    ShareInProgress,
+    StoreError,
+    StoreFull,
+)
+from tahoeish.storage.undoing import NoSuchUpload, WrongUploadSecret
+from tahoeish.storage.uploads import DifferentContent
 from tahoeish.storage.wire import CBOR, JSON, BadMessage
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.request import BadHead, StreamingRequest
@@ -92,6 +100,8 @@ def _status_and_detail(error: BaseException | None) -> tuple[int, str]:
             return 404, "there is no such share"
         case DifferentContent():
             return 409, detail
+        case ShareExists() | ShareInProgress():
+            return 409, "this share is there already, or is being sent by somebody else"
         case StoreFull():
             return 507, "there is no room for it"
         case CancelledError():

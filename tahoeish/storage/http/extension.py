@@ -1,5 +1,6 @@
 """
-What nodes of this kind can do besides, below `/tahoeish/v1`: complete a share that is shorter than was foreseen.
+What nodes of this kind can do besides, below `/tahoeish/v1`: complete a share that is shorter than was foreseen, take a
+small share in one request, and take back a share whose upload has failed elsewhere.
 
 A client asks for the extensions first. Nodes of other kinds have nothing at that address, and say so.
 """
@@ -10,24 +11,27 @@ import json
 from collections.abc import Sequence
 
 from tahoeish.storage.http.answers import Refused, answer, answer_json
-from tahoeish.storage.http.routing import Call, Endpoint
+from tahoeish.storage.http.routing import LEASE_SECRETS, Call, Endpoint
 from tahoeish.storage.uploads import StillMissing, Uploads
-from tahoeish.storage.wire import EXTENSIONS_PATH, Secret, required_ranges
+from tahoeish.storage.wire import EXTENSIONS_PATH, LARGEST_WHOLE_SHARE, Secret, required_ranges
 
-_EXTENSIONS = {"finish": 1}
+_EXTENSIONS = {"finish": 1, "whole": LARGEST_WHOLE_SHARE}
 _MAX_BODY = 1024
 
 
 class Extension:
-    """Lets a client whose upload has ended say so."""
+    """What makes uploads shorter, in bytes or in requests."""
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
 
     def endpoints(self) -> Sequence[Endpoint]:
+        share = "/tahoeish/v1/immutable/:si/:n"
         return (
             Endpoint("GET", EXTENSIONS_PATH, self.extensions),
-            Endpoint("POST", "/tahoeish/v1/immutable/:si/:n/finish", self.finish, (Secret.UPLOAD,)),
+            Endpoint("POST", f"{share}/finish", self.finish, (Secret.UPLOAD,)),
+            Endpoint("PUT", share, self.store, (*LEASE_SECRETS, Secret.UPLOAD)),
+            Endpoint("DELETE", share, self.undo, (Secret.UPLOAD,)),
         )
 
     async def extensions(self, call: Call) -> None:
@@ -44,6 +48,18 @@ class Extension:
             answer_json(call.request, 409, required_ranges(error.required))
         else:
             answer(call.request, 201)
+
+    async def store(self, call: Call) -> None:
+        content = await call.body.read_all(LARGEST_WHOLE_SHARE)
+        if not content:
+            raise Refused(400, "a share has at least one byte")
+        secret = call.secrets[Secret.UPLOAD]
+        await self._uploads.store(call.storage_index, call.number, [content], secret, call.lease)
+        answer(call.request, 201)
+
+    async def undo(self, call: Call) -> None:
+        await self._uploads.undo(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        answer(call.request, 200)
 
 
 def _size(body: bytes) -> int:

@@ -10,7 +10,8 @@ from tahoeish.storage.http.reading import ShareSender
 from tahoeish.storage.http.routing import LEASE_SECRETS, Call, Endpoint
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.shares import ShareStore
-from tahoeish.storage.uploads import DifferentContent, NoSuchUpload, Upload, Uploads
+from tahoeish.storage.undoing import NoSuchUpload
+from tahoeish.storage.uploads import DifferentContent, Upload, Uploads
 from tahoeish.storage.wire import (
     MAX_ALLOCATION_BODY,
     MAX_CORRUPTION_BODY,

@@ -10,13 +10,19 @@ from tahoeish.storage.errors import StoreError
 from tahoeish.storage.http.answers import Refused, answer
 from tahoeish.storage.http.routing import Call
 from tahoeish.storage.ranges import Range
-from tahoeish.storage.shares import ShareFile
+from tahoeish.storage.share_file import ShareFile
 from tahoeish.storage.wire import LARGEST_NUMBER, OCTETS, BadMessage, content_range, parse_range
 from tahoeish.streams.response import streaming
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 
-PIECE = 256 * 1024
-"""What is read at a time: one trip to a thread, and all that a response holds of a share."""
+PIECE = 1024 * 1024
+"""
+What is read at a time, and all that a response holds of a share. Each piece is a trip to a thread, and waking one costs
+as much as encrypting a quarter of this.
+"""
+
+WRITE = 256 * 1024
+"""What is handed to the transport at a time."""
 
 OpenShare = Callable[[bytes, int], ShareFile]
 """The share with this storage index and number. It blocks, and raises `NoSuchShare`."""
@@ -47,10 +53,10 @@ class ShareSender:
             request.setHeader("Content-Length", str(end - begin))
             if wanted:
                 request.setHeader("Content-Range", content_range(begin, end - 1))
-            if request.method == b"HEAD" or len(piece) == end - begin:
+            if request.method == b"HEAD" or len(piece) == end - begin <= WRITE:
                 request.write(piece)
                 return
-            async with streaming(request, self._clock, self._idle_timeout) as response:
+            async with streaming(request, self._clock, self._idle_timeout, piece=WRITE) as response:
                 await response.write(piece)
                 begin += len(piece)
                 while begin < end:

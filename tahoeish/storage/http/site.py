@@ -64,7 +64,7 @@ class StorageSite(StreamingSite):
 
     def log(self, request: StreamingRequest) -> None:  # type: ignore[override]
         # Shares come and go in many small requests, and every client asks for the version every second.
-        if request.method not in (b"GET", b"HEAD", b"PATCH") or request.code >= 400:
+        if request.method not in (b"GET", b"HEAD", b"PATCH", b"PUT") or request.code >= 400:
             super().log(request)
 
 

@@ -1,0 +1,32 @@
+"""A finished share, open for reading."""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+from pathlib import Path
+
+from tahoeish.storage.errors import errors_about
+
+
+class ShareFile:
+    """A finished share of either kind, open for reading, by several threads if need be. It doesn't change any more."""
+
+    def __init__(self, path: Path, file: FileIO, data_offset: int, length: int) -> None:
+        self.path = path
+        self.length = length
+        self._file = file
+        self._data_offset = data_offset
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, fewer than `length` where the share ends before."""
+        wanted = min(length, self.length - offset)
+        if wanted <= 0:
+            # The offset may be larger than what the system takes for one.
+            return b""
+        with errors_about(self.path):
+            return os.pread(self._file.fileno(), wanted, self._data_offset + offset)
+
+    def close(self) -> None:
+        with errors_about(self.path):
+            self._file.close()
