@@ -21,8 +21,8 @@ from bench.sizes import parse_size
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 
-_SIZES = ("small", "large", "short", "throughput", "client_file", "beside")
-_COUNTS = ("clients", "runs", "large_runs")
+_SIZES = ("small", "large", "short", "throughput", "client_file", "beside", "huge")
+_COUNTS = ("clients", "runs", "large_runs", "small_files")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             machine=describe(scratch),
             rows=_measured(chosen, Setting(scale, scratch)),
         )
-    print(Report([run]).markdown(list(ROWS)))
     if output is not None:
         earlier.updated(run).write(output, list(ROWS))
+    print(Report([run]).markdown(list(ROWS)))
     return 0 if run.all_hold else 1
 
 
@@ -67,7 +67,8 @@ def _measured(chosen: Sequence[str], setting: Setting) -> Mapping[str, Sequence[
         print(f"-- {name}", file=sys.stderr, flush=True)
         try:
             for finding in ROWS[name](setting):
-                print(f"{finding.what}: {finding.measured} [{finding.verdict}]", file=sys.stderr, flush=True)
+                if finding.point is None:
+                    print(f"{finding.what}: {finding.measured} [{finding.verdict}]", file=sys.stderr, flush=True)
                 findings.append(finding)
         except Exception as error:
             # What the other rows have to say is wanted all the same.
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         default=HERE / ".work",
-        help="where the nodes' data lies meanwhile, up to 7 GB at a time (default: bench/.work)",
+        help="where the nodes' data lies meanwhile, up to 36 GB at a time (default: bench/.work)",
     )
     for name in _SIZES:
         parser.add_argument(

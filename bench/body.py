@@ -35,6 +35,11 @@ class Body:
             if end > STAMP_SIZE:
                 yield block[STAMP_SIZE:end]
 
+    @property
+    def name(self) -> str:
+        """No other body's."""
+        return f"body-{self.serial}"
+
     def digest(self) -> str:
         digest = sha256()
         for piece in self:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from time import perf_counter
 
 from bench.body import Body, Buffer
-from bench.http import Answer, Broken, chunked, get_head, put_head
+from bench.http import OURS, Answer, Broken, Door, chunked
 from bench.sizes import MIB
 
 TIMEOUT = 1200
@@ -39,6 +39,8 @@ class Fetched:
     """A file that was got: how long it took, and what came if that was asked for."""
 
     seconds: float
+    first: float
+    """Seconds until the first byte of it was there."""
     digest: str | None
 
 
@@ -46,17 +48,19 @@ class WrongBytes(Exception):
     """A file came back as another one."""
 
 
-def put(address: Address, body: Body, *, announced: bool = True) -> Stored:
-    return put_pieces(address, body, body.size if announced else None)
+def put(address: Address, body: Body, *, announced: bool = True, door: Door = OURS) -> Stored:
+    return put_pieces(address, body, body.size if announced else None, door=door, name=body.name)
 
 
-def put_pieces(address: Address, pieces: Iterable[Buffer], length: int | None) -> Stored:
+def put_pieces(
+    address: Address, pieces: Iterable[Buffer], length: int | None, *, door: Door = OURS, name: str = ""
+) -> Stored:
     """Put what `pieces` bring, when they bring it; with no length announced if `length` is None."""
     answer = Answer()
     begun = perf_counter()
     with _connected(address) as connection:
         try:
-            connection.sendall(put_head(length))
+            connection.sendall(door.put_head(length, name))
             for piece in chunked(pieces) if length is None else pieces:
                 connection.sendall(piece)
         except ConnectionError as error:
@@ -68,25 +72,34 @@ def put_pieces(address: Address, pieces: Iterable[Buffer], length: int | None) -
         sent = perf_counter()
         _receive(connection, answer)
         answered = perf_counter()
-    # The latter is what a stock gateway says.
+    # The latter is what Tahoe-LAFS says.
     answer.expect(201, 200)
-    return Stored(answer.text(), sent - begun, answered - sent)
+    return Stored(door.file(name, answer.text()), sent - begun, answered - sent)
 
 
-def get(address: Address, cap: str, size: int, *, expected_digest: str | None = None) -> Fetched:
+def get(address: Address, cap: str, size: int, *, expected_digest: str | None = None, door: Door = OURS) -> Fetched:
     """Take a file, and raise `WrongBytes` unless it has that size, and that digest if one is given."""
     digest = sha256() if expected_digest is not None else None
-    answer = Answer(digest.update) if digest is not None else Answer()
+    first: float | None = None
+
+    def take(piece: memoryview) -> None:
+        nonlocal first
+        if first is None and piece:
+            first = perf_counter() - begun
+        if digest is not None:
+            digest.update(piece)
+
+    answer = Answer(take)
     begun = perf_counter()
     with _connected(address) as connection:
-        connection.sendall(get_head(cap))
+        connection.sendall(door.get_head(cap))
         _receive(connection, answer)
     seconds = perf_counter() - begun
     answer.expect(200)
     came = digest.hexdigest() if digest is not None else None
     if answer.received != size or came != expected_digest:
         raise WrongBytes(f"of {size} bytes that were put, {answer.received} came back, with the SHA-256 {came}")
-    return Fetched(seconds, came)
+    return Fetched(seconds, seconds if first is None else first, came)
 
 
 def _connected(address: Address) -> socket.socket:

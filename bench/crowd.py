@@ -13,7 +13,7 @@ from time import perf_counter, process_time
 
 from bench.body import Body
 from bench.client import Address
-from bench.http import Answer, Broken, get_head, put_head
+from bench.http import OURS, Answer, Broken, Door
 from bench.sizes import KIB
 
 TIMEOUT = 900
@@ -36,9 +36,9 @@ class CrowdResult:
     """What all of this cost the crowd's own process."""
 
 
-def put_all(address: Address, bodies: Sequence[Body]) -> CrowdResult:
-    """A client for each body, all at once."""
-    return _run([partial(_put, address, body) for body in bodies])
+def put_all(address: Address, bodies: Sequence[Body], door: Door = OURS, at_once: int | None = None) -> CrowdResult:
+    """A client for each body; all at once, or so many."""
+    return _run([partial(_put, address, body, door) for body in bodies], at_once)
 
 
 def get_all(address: Address, wanted: Sequence[tuple[str, str]]) -> CrowdResult:
@@ -46,13 +46,14 @@ def get_all(address: Address, wanted: Sequence[tuple[str, str]]) -> CrowdResult:
     return _run([partial(_get, address, cap, digest) for cap, digest in wanted])
 
 
-def _run(clients: Sequence[Client]) -> CrowdResult:
-    return asyncio.run(_all_at_once(clients))
+def _run(clients: Sequence[Client], at_once: int | None = None) -> CrowdResult:
+    return asyncio.run(_all_served(clients, at_once or len(clients)))
 
 
-async def _all_at_once(clients: Sequence[Client]) -> CrowdResult:
+async def _all_served(clients: Sequence[Client], at_once: int) -> CrowdResult:
+    places = asyncio.Semaphore(at_once)
     begun, used = perf_counter(), process_time()
-    outcomes = await asyncio.gather(*(_timed(client) for client in clients), return_exceptions=True)
+    outcomes = await asyncio.gather(*(_timed(client, places) for client in clients), return_exceptions=True)
     seconds = perf_counter() - begun
     return CrowdResult(
         caps=[None if isinstance(outcome, BaseException) else outcome[0] for outcome in outcomes],
@@ -63,18 +64,19 @@ async def _all_at_once(clients: Sequence[Client]) -> CrowdResult:
     )
 
 
-async def _timed(client: Client) -> tuple[str, float]:
-    begun = perf_counter()
-    async with asyncio.timeout(TIMEOUT):
-        return await client(), perf_counter() - begun
+async def _timed(client: Client, places: asyncio.Semaphore) -> tuple[str, float]:
+    async with places:
+        begun = perf_counter()
+        async with asyncio.timeout(TIMEOUT):
+            return await client(), perf_counter() - begun
 
 
-async def _put(address: Address, body: Body) -> str:
+async def _put(address: Address, body: Body, door: Door) -> str:
     loop = asyncio.get_running_loop()
     answer = Answer()
     with await _connected(address) as connection:
         try:
-            await loop.sock_sendall(connection, put_head(body.size))
+            await loop.sock_sendall(connection, door.put_head(body.size, body.name))
             for piece in body:
                 await loop.sock_sendall(connection, piece)
         except ConnectionError as error:
@@ -85,15 +87,15 @@ async def _put(address: Address, body: Body) -> str:
                 raise Broken(f"the connection broke while the body was being sent: {error}") from error
         else:
             await _receive(connection, answer)
-    answer.expect(201)
-    return answer.text()
+    answer.expect(201, 200)
+    return door.file(body.name, answer.text())
 
 
 async def _get(address: Address, cap: str, expected_digest: str) -> str:
     digest = sha256()
     answer = Answer(digest.update)
     with await _connected(address) as connection:
-        await asyncio.get_running_loop().sock_sendall(connection, get_head(cap))
+        await asyncio.get_running_loop().sock_sendall(connection, OURS.get_head(cap))
         await _receive(connection, answer)
     answer.expect(200)
     if digest.hexdigest() != expected_digest:

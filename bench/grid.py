@@ -4,70 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import process_time
 
-from bench.client import Address
 from bench.node import ANY_PORT, Gateway, NodeProcess, empty
-from bench.process import Process
-from bench.sizes import MB
+from bench.store import Store
 from tahoeish.node.config import Config, Durability, Encoding, Grid, Peer, Storage, effective_text
 from tahoeish.node.config import Gateway as GatewaySection
 from tahoeish.storage.nurl import Nurl
 
-STORAGE_NODES = 10
-NEEDED = 3
-HAPPY = 7
-
-GB = 1000 * MB
-
-
-@dataclass(frozen=True)
-class RunningGrid:
-    """What is looked at of a grid. `folders` are the storage nodes' storage directories."""
-
-    address: Address
-    gateway: Process
-    storage_nodes: Sequence[Process]
-    folders: Sequence[Path]
-
-    def empty(self) -> None:
-        """Take all files away, and let the disk come to rest, so that runs don't pay for each other."""
-        empty(self.folders)
-
-    def spent(self) -> Cost:
-        """By all of them since they were started, and by this process, which is the client."""
-        return Cost(
-            self.gateway.processor_seconds(),
-            sum(node.processor_seconds() for node in self.storage_nodes),
-            process_time(),
-        )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Processor seconds."""
-
-    gateway: float
-    storage_nodes: float
-    client: float
-
-    @property
-    def total(self) -> float:
-        return self.gateway + self.storage_nodes + self.client
-
-    def since(self, earlier: Cost) -> Cost:
-        return Cost(
-            self.gateway - earlier.gateway,
-            self.storage_nodes - earlier.storage_nodes,
-            self.client - earlier.client,
-        )
-
-    def per_gb(self, size: int) -> Cost:
-        """When this much is what so many bytes have cost."""
-        factor = GB / size
-        return Cost(self.gateway * factor, self.storage_nodes * factor, self.client * factor)
+WIDE = Encoding(needed=3, happy=7, total=10)
+"""What Tahoe-LAFS does when nothing is configured, and what most is measured with."""
 
 
 class StorageNode(NodeProcess):
@@ -87,21 +34,31 @@ class StorageNode(NodeProcess):
         return Peer(nurl=Nurl.parse(self.where), nickname=self.directory.name)
 
 
-def grid_gateway(directory: Path, peers: Sequence[Peer]) -> Gateway:
+def grid_gateway(directory: Path, peers: Sequence[Peer], encoding: Encoding = WIDE) -> Gateway:
     """One that spreads every file over these. Nothing else is configured."""
-    encoding = Encoding(needed=NEEDED, happy=HAPPY, total=STORAGE_NODES)
     return Gateway(directory, effective_text(Config(encoding=encoding, grid=Grid(peers=tuple(peers)))))
 
 
 @contextmanager
-def running_grid(directory: Path, *, sync: bool) -> Iterator[RunningGrid]:
-    """All of it ours. It is gone at the end, with all that it stored."""
+def storage_nodes(directory: Path, *, sync: bool, count: int = WIDE.total) -> Iterator[Sequence[StorageNode]]:
+    """They are gone at the end, with all that they stored."""
     with ExitStack() as running:
-        nodes = [
+        yield [
             running.enter_context(StorageNode(directory / f"storage-{number}", sync=sync))
-            for number in range(1, STORAGE_NODES + 1)
+            for number in range(1, count + 1)
         ]
-        gateway = running.enter_context(grid_gateway(directory / "gateway", [node.as_peer() for node in nodes]))
-        yield RunningGrid(
-            gateway.address, gateway.process, [node.process for node in nodes], [node.folder for node in nodes]
-        )
+
+
+@contextmanager
+def gateway_to(nodes: Sequence[StorageNode], directory: Path, encoding: Encoding = WIDE) -> Iterator[Store]:
+    """These nodes, through a gateway of its own in `directory`."""
+    with grid_gateway(directory, [node.as_peer() for node in nodes], encoding) as gateway:
+        folders = [node.folder for node in nodes]
+        yield Store(gateway.address, gateway.process, [node.process for node in nodes], partial(empty, folders))
+
+
+@contextmanager
+def running_grid(directory: Path, *, sync: bool) -> Iterator[Store]:
+    """Ten nodes and a gateway, all of it ours. It is gone at the end, with all that it stored."""
+    with storage_nodes(directory, sync=sync) as nodes, gateway_to(nodes, directory / "gateway") as store:
+        yield store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from bench.body import Buffer
@@ -24,14 +25,36 @@ class Broken(Exception):
     """The connection ended before the answer did."""
 
 
-def put_head(length: int | None) -> bytes:
-    framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
-    return b"PUT /uri HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + framing + b"\r\n\r\n"
+@dataclass(frozen=True)
+class Door:
+    """
+    How a program wants to be asked.
+
+    Where the path of a PUT has a place for a name, the client names the file; else the answer does.
+    """
+
+    put_path: str
+    get_path: str
+    fields: tuple[str, ...] = ()
+
+    def put_head(self, length: int | None, name: str) -> bytes:
+        framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+        return self._head("PUT", self.put_path.format(name=name), framing)
+
+    def get_head(self, file: str) -> bytes:
+        return self._head("GET", self.get_path.format(file=quote(file, safe="")))
+
+    def file(self, name: str, answer: str) -> str:
+        """What is to be asked for by whoever wants back what was put."""
+        return name if "{name}" in self.put_path else answer
+
+    def _head(self, method: str, path: str, *more: str) -> bytes:
+        lines = (f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *self.fields, *more)
+        return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-def get_head(cap: str) -> bytes:
-    path = f"/uri/{quote(cap, safe='')}"
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+OURS = Door("/uri", "/uri/{file}")
+"""And Tahoe-LAFS's."""
 
 
 def chunk(data: Buffer) -> bytes:

@@ -6,8 +6,10 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter
 
 from bench.sizes import GIB, KIB, MB, MIB
@@ -21,7 +23,7 @@ def describe(scratch: Path) -> dict[str, str]:
     return {
         "processor": f"{_in('/proc/cpuinfo', r'model name')}, {os.cpu_count()} cores",
         "memory": f"{int(_in('/proc/meminfo', r'MemTotal').split()[0]) * KIB / GIB:.1f} GiB",
-        "disk": f"{_file_system(scratch)}; one file of 1 GiB written and synced at {_disk_rate(scratch):.0f} MB/s",
+        "disk": f"{_file_system(scratch)}; 1 GiB written and synced at {files_rate(scratch, 1, GIB):.0f} MB/s",
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(f"{package} {version(package)}" for package in PACKAGES),
@@ -45,18 +47,18 @@ def _file_system(path: Path) -> str:
     return "unknown"
 
 
-def _disk_rate(scratch: Path) -> float:
-    """What the disk takes from a program that does nothing but write, in MB/s."""
+def files_rate(scratch: Path, count: int, size: int) -> float:
+    """What the disk takes from a program that does nothing but write so many files at once, and sync them, in MB/s."""
     piece = os.urandom(MIB)
-    path = scratch / "disk-rate"
-    begun = perf_counter()
-    with path.open("wb", buffering=0) as file:
-        for _ in range(GIB // MIB):
-            file.write(piece)
-        os.fdatasync(file.fileno())
-    seconds = perf_counter() - begun
-    path.unlink()
-    return GIB / MB / seconds
+    with ExitStack() as opened:
+        files = [opened.enter_context(TemporaryFile(dir=scratch, buffering=0)) for _ in range(count)]
+        begun = perf_counter()
+        for _ in range(size // MIB):
+            for file in files:
+                file.write(piece)
+        for file in files:
+            os.fdatasync(file.fileno())
+        return count * (size // MIB) * MIB / MB / (perf_counter() - begun)
 
 
 def _commit() -> str:

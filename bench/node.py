@@ -68,8 +68,10 @@ class NodeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         died = self._popen.poll()
-        said = self._last_words()
-        self._end()
+        try:
+            said = self._last_words() if died is not None else ""
+        finally:
+            self._end()
         if died is not None:
             raise NodeFailed(f"the node ended by itself with status {died}; its log ends:\n{said}") from error
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from types import TracebackType
 
 from bench.client import Address
-from bench.http import Answer, get_head
+from bench.http import OURS, Answer
 
 PAUSE = 0.1
 TIMEOUT = 60
@@ -66,7 +66,7 @@ class SmallGets:
         answer = Answer()
         reader, writer = await asyncio.open_connection(*self._address)
         try:
-            writer.write(get_head(self._cap))
+            writer.write(OURS.get_head(self._cap))
             while not answer.complete:
                 answer.feed(await reader.read(65536))
         finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP, Signals
 
 from bench.sizes import KIB
 
@@ -14,42 +16,72 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """What a running process uses. Sizes in bytes, times in seconds."""
+    """What a running process uses, with all those that it has started. Sizes in bytes, times in seconds."""
 
     def __init__(self, pid: int) -> None:
-        self._proc = Path("/proc") / str(pid)
+        self.pid = pid
 
     def resident(self) -> int:
         """The memory that it has now."""
-        return self._status("VmRSS")
+        return self._sum(lambda proc: _status(proc, "VmRSS"))
 
     def most_resident(self) -> int:
-        """The most that it ever had since `forget_most_resident`; the kernel keeps count, so no peak is missed."""
-        return self._status("VmHWM")
+        """
+        The most that it ever had since `forget_most_resident`; the kernel keeps count, so no peak is missed.
+
+        Of several processes, the sum of what each had at most.
+        """
+        return self._sum(lambda proc: _status(proc, "VmHWM"))
 
     def forget_most_resident(self) -> None:
-        (self._proc / "clear_refs").write_text("5")
+        for proc in self._each():
+            (proc / "clear_refs").write_text("5")
 
     def processor_seconds(self) -> float:
-        """In all its threads, in user mode and in the kernel."""
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """In all their threads, in user mode and in the kernel, with those of processes that have ended."""
+        return self._sum(_ticks) / _TICKS_PER_SECOND
 
     def open_files(self) -> Iterator[tuple[str, int]]:
-        """Each regular file that it has open, by the name it has or had, with its size."""
-        for descriptor in os.scandir(self._proc / "fd"):
-            try:
-                name = os.readlink(descriptor.path)
-                about = os.stat(descriptor.path)
-            except FileNotFoundError:
-                continue  # It was closed while we were looking.
-            if stat.S_ISREG(about.st_mode):
-                yield name, max(about.st_size, about.st_blocks * 512)
+        """Each regular file that is open, by the name it has or had, with its size."""
+        for proc in self._each():
+            for descriptor in os.scandir(proc / "fd"):
+                try:
+                    name = os.readlink(descriptor.path)
+                    about = os.stat(descriptor.path)
+                except FileNotFoundError:
+                    continue  # It was closed while we were looking.
+                if stat.S_ISREG(about.st_mode):
+                    yield name, max(about.st_size, about.st_blocks * 512)
 
-    def _status(self, field: str) -> int:
-        match = re.search(rf"^{field}:\s+(\d+) kB$", (self._proc / "status").read_text(), re.MULTILINE)
-        assert match is not None, f"this kernel's /proc has no {field}"
-        return int(match[1]) * KIB
+    def pause(self) -> None:
+        """It takes no processor until `resume`."""
+        self._tell(SIGSTOP)
+
+    def resume(self) -> None:
+        self._tell(SIGCONT)
+
+    def _tell(self, signal: Signals) -> None:
+        for proc in self._each():
+            with suppress(ProcessLookupError):
+                os.kill(int(proc.name), signal)
+
+    def _sum(self, gauge: Callable[[Path], int]) -> int:
+        total = gauge(Path("/proc") / str(self.pid))
+        for proc in self._each():
+            if proc.name != str(self.pid):
+                # One that ends meanwhile is no reason to stop looking at the others.
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    total += gauge(proc)
+        return total
+
+    def _each(self) -> Iterator[Path]:
+        known = [str(self.pid)]
+        for pid in known:
+            proc = Path("/proc") / pid
+            yield proc
+            for children in proc.glob("task/*/children"):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    known += children.read_text().split()
 
 
 class TemporaryDisk:
@@ -76,6 +108,21 @@ class TemporaryDisk:
         if name in self._open_before:
             return False
         return name.endswith(" (deleted)") or not name.startswith(self._kept)
+
+
+def _ticks(proc: Path) -> int:
+    fields = (proc / "stat").read_text().rpartition(")")[2].split()
+    # Its own, and those of its children that have ended and were waited for.
+    return sum(map(int, fields[11:15]))
+
+
+def _status(proc: Path, field: str) -> int:
+    text = (proc / "status").read_text()
+    match = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    if match is None:
+        assert "State:\tZ" in text, f"this kernel's /proc has no {field}"
+        return 0
+    return int(match[1]) * KIB
 
 
 def _size(path: Path) -> int:

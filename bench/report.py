@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.findings import Finding
+from bench.charts import CHARTS, Chart
+from bench.drawing import CannotDraw, Lines, draw, name_of, places
+from bench.findings import Finding, rounded
+
+PLOTS = "plots"
+"""The folder beside a report."""
 
 
 class CannotUpdate(Exception):
@@ -82,8 +88,8 @@ class Report:
         others = [other.without(run.rows) for other in self.runs]
         return Report([*(other for other in others if other.rows), run])
 
-    def markdown(self, order: Sequence[str]) -> str:
-        """`order` is that of the rows."""
+    def markdown(self, order: Sequence[str], plots: str = "") -> str:
+        """`order` is that of the rows; `plots` is the folder of the pictures, if there are any."""
         return "\n".join(
             [
                 "# What was measured",
@@ -92,17 +98,61 @@ class Report:
                 "",
                 "| what | asked | measured: median (lowest..highest, runs) | verdict | run |",
                 "|---|---|---|---|---|",
-                *(_line(finding, run) for name in order for run in self.runs for finding in run.rows.get(name, ())),
+                *(_line(finding, run) for finding, run in self._found(order) if finding.point is None),
                 "",
+                *(line for chart, lines in self._charts(order) for line in _table(chart, lines, plots)),
                 *(line for run in self.runs for line in _about(run)),
             ]
         )
 
     def write(self, path: Path, order: Sequence[str]) -> None:
-        """The table to `path`, and the JSON beside it."""
-        path.write_text(self.markdown(order))
+        """The table to `path`, and the JSON and the pictures beside it."""
         content = {"runs": [run.as_json() for run in self.runs]}
         path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+        plots = PLOTS if path.stem == "RESULTS" else f"{path.stem}-{PLOTS}"
+        try:
+            draw(self._charts(order), path.parent / plots)
+        except CannotDraw as error:
+            print(error, file=sys.stderr)
+            plots = ""
+        path.write_text(self.markdown(order, plots))
+
+    def _found(self, order: Sequence[str]) -> Iterator[tuple[Finding, Run]]:
+        for name in order:
+            for run in self.runs:
+                for finding in run.rows.get(name, ()):
+                    yield finding, run
+
+    def _charts(self, order: Sequence[str]) -> Sequence[tuple[Chart, Lines]]:
+        """Those that have points."""
+        lines: dict[str, dict[str, list[Finding]]] = {}
+        for finding, _ in self._found(order):
+            if finding.point is not None:
+                lines.setdefault(finding.point.chart, {}).setdefault(finding.point.series, []).append(finding)
+        return [(chart, lines[chart.name]) for chart in CHARTS if chart.name in lines]
+
+
+def _table(chart: Chart, lines: Lines, plots: str) -> Iterator[str]:
+    """A line for each series, a column for each place."""
+    columns = places(lines)
+    yield f"## {chart.title}"
+    yield ""
+    if plots:
+        yield f"![{chart.title}]({plots}/{chart.name}.svg)"
+        yield ""
+    yield f"In {chart.y}: median, and lowest..highest of the runs."
+    yield ""
+    yield "| | " + " | ".join(name_of(chart, place) for place in columns) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for series, findings in lines.items():
+        cells = {finding.point.x: _cell(finding) for finding in findings if finding.point is not None}
+        yield "| " + " | ".join([series, *(cells.get(place, "-") for place in columns)]) + " |"
+    yield ""
+
+
+def _cell(finding: Finding) -> str:
+    lowest, highest = rounded(min(finding.values)), rounded(max(finding.values))
+    return f"{rounded(finding.median)} ({lowest}..{highest})" if len(finding.values) > 1 else rounded(finding.median)
 
 
 def _about(run: Run) -> Iterator[str]:

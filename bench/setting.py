@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -24,6 +24,16 @@ class Scale:
     short: int = 64 * MIB
     """The shorter of the files whose last byte is waited for."""
     throughput: int = GIB
+    huge: int = 10 * GIB
+    """No memory, no temporary disk and no wait at the end may come of it."""
+    small_files: int = 1000
+    listed: int = 10_000
+    """Entries of a folder."""
+    moved: int = 100_000
+    """Files below a folder; a power of ten."""
+    kills: int = 100
+    together: int = 50
+    """Uploads of a few MiB at the same time."""
     clients: int = 500
     client_file: int = 8 * MIB
     beside: int = 256 * MIB
@@ -40,6 +50,12 @@ QUICK = Scale(
     large=64 * MIB,
     short=8 * MIB,
     throughput=64 * MIB,
+    huge=128 * MIB,
+    small_files=40,
+    listed=300,
+    moved=1000,
+    kills=3,
+    together=10,
     clients=40,
     client_file=MIB,
     beside=32 * MIB,
@@ -76,8 +92,16 @@ def scratch_directory(path: Path) -> Iterator[Path]:
     try:
         yield own
     finally:
-        shutil.rmtree(path if made else own)
+        shutil.rmtree(own)
+        if made:
+            # Unless another run has its data there by now.
+            with suppress(OSError):
+                path.rmdir()
 
 
 WARM_UP = 8 * MIB
 SMALL_FILE = 10 * KIB
+FILE_OF_MANY = 4 * MIB
+"""What each of those puts who come together."""
+EIGHT = 8
+"""Clients at a time, for small files."""

@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 from time import monotonic, process_time, sleep
 
 from bench.client import Address
-from bench.http import LAST_CHUNK, Answer, Broken, Refused, chunk, put_head
+from bench.http import LAST_CHUNK, OURS, Answer, Broken, Refused, chunk
 from bench.sizes import KIB
 
 RATE = 50_000
@@ -69,7 +69,7 @@ class _SlowClient:
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.settimeout(TIMEOUT)
         self._connection.connect(address)
-        self._connection.sendall(put_head(None))
+        self._connection.sendall(OURS.put_head(None, ""))
 
     @property
     def rate(self) -> float:

@@ -3,7 +3,27 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bench.findings import Finding
-from bench.rows import crowd, first_share, flat_memory, grid, last_byte, slow_crowd, stock_grid, throughput
+from bench.rows import (
+    crowd,
+    encodings,
+    first_byte,
+    first_share,
+    flat_memory,
+    folders,
+    gateway_memory,
+    grid,
+    kernels,
+    kills,
+    last_byte,
+    long_body,
+    mount,
+    named_files,
+    peers,
+    slow_crowd,
+    small_files,
+    stock_grid,
+    throughput,
+)
 from bench.setting import Setting
 
 ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
@@ -14,5 +34,16 @@ ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
     "crowd": crowd.measure,
     "slow-crowd": slow_crowd.measure,
     "grid": grid.measure,
+    "small-files": small_files.measure,
+    "gateway-memory": gateway_memory.measure,
+    "long-body": long_body.measure,
+    "first-byte": first_byte.measure,
+    "encodings": encodings.measure,
+    "kernels": kernels.measure,
+    "peers": peers.measure,
+    "named-files": named_files.measure,
+    "folders": folders.measure,
+    "mount": mount.measure,
+    "kills": kills.measure,
     "stock-grid": stock_grid.measure,
 }

@@ -57,7 +57,7 @@ def _send_slowly(node: Node, body: Body, length: int | None) -> tuple[int, int]:
             sent += len(piece)
             while len(seen) < len(node.peers):
                 for peer in node.peers:
-                    if peer not in seen and _has_share_bytes(peer):
+                    if peer not in seen and has_share_bytes(peer):
                         seen[peer] = sent
                 wait = begun + sent / RATE - perf_counter()
                 if wait <= 0:
@@ -76,7 +76,7 @@ def _recut(body: Body) -> Iterator[memoryview]:
             yield view[start : start + PIECE]
 
 
-def _has_share_bytes(peer: Path) -> bool:
+def has_share_bytes(peer: Path) -> bool:
     """Real ones: room that was only set aside reads as zeros."""
     for folder, _, names in os.walk(peer / "shares"):
         for name in names:

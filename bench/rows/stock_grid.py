@@ -7,12 +7,13 @@ from pathlib import Path
 from statistics import median
 
 from bench.client import get, put
-from bench.findings import Finding, not_measured
-from bench.grid import RunningGrid
-from bench.rows.grid import Put, costs, measured_put, wait_findings, wait_sizes
+from bench.findings import Finding, not_measured, told
+from bench.rows.grid import LONGEST_WAIT_SYNCED, wait_findings, wait_sizes
 from bench.setting import WARM_UP, Setting
 from bench.sizes import shown
 from bench.stock import running_beside_stock
+from bench.store import Store
+from bench.transfer import Put, costs, measured_put
 from tests.interop.installation import REQUIREMENT, NotInstalled, installed
 
 NODES = f"ten nodes of {REQUIREMENT.replace('==', ' ')}"
@@ -22,7 +23,7 @@ def measure(setting: Setting) -> Iterator[Finding]:
     try:
         program = installed()
     except NotInstalled as error:
-        yield not_measured(f"our gateway and the stock one, {NODES}", str(error))
+        yield not_measured(f"our gateway and the stock one, {NODES}", told(error))
     else:
         yield from _measure(setting, program)
 
@@ -33,7 +34,7 @@ def _measure(setting: Setting, program: Path) -> Iterator[Finding]:
         for grid in (ours, stock):
             put(grid.address, setting.new_body(WARM_UP))
         pairs = [
-            (measured_put(setting, ours, size), measured_put(setting, stock, size))
+            (measured_put(ours, setting.new_body(size)), measured_put(stock, setting.new_body(size)))
             for _ in range(setting.scale.large_runs)
         ]
         _compare(setting, ours, stock)
@@ -44,15 +45,16 @@ def _measure(setting: Setting, program: Path) -> Iterator[Finding]:
     yield _ratio("how many times as long the stock gateway takes", [one.seconds / our.seconds for our, one in pairs])
     yield _ratio(
         "how many times the processor seconds it takes, over all processes",
-        [one.cost.total / our.cost.total for our, one in pairs],
+        [one.cost.served / our.cost.served for our, one in pairs],
     )
-    yield from wait_findings(f"our gateway, {NODES}", {**waits, size: [each.answering for each in puts]})
+    our_waits = {**waits, size: [each.answering for each in puts]}
+    yield from wait_findings(f"our gateway, {NODES}", our_waits, LONGEST_WAIT_SYNCED)
     for each, seconds in {**stock_waits, size: [each.answering for each in stock_puts]}.items():
         what = f"last byte to answer, {shown(each)}, the stock gateway, {NODES}"
         yield Finding(what, "to be stated", seconds, "s", None)
 
 
-def _compare(setting: Setting, ours: RunningGrid, stock: RunningGrid) -> None:
+def _compare(setting: Setting, ours: Store, stock: Store) -> None:
     """What either has stored, ours gives back."""
     ours.empty()
     for grid in (ours, stock):
@@ -60,14 +62,14 @@ def _compare(setting: Setting, ours: RunningGrid, stock: RunningGrid) -> None:
         get(ours.address, put(grid.address, body).cap, body.size, expected_digest=body.digest())
 
 
-def _waits(setting: Setting, grid: RunningGrid) -> dict[int, list[float]]:
+def _waits(setting: Setting, grid: Store) -> dict[int, list[float]]:
     runs = range(setting.scale.runs)
-    return {size: [measured_put(setting, grid, size).answering for _ in runs] for size in wait_sizes(setting)}
+    return {size: [measured_put(grid, setting.new_body(size)).answering for _ in runs] for size in wait_sizes(setting)}
 
 
 def _rate(what: str, puts: Sequence[Put]) -> Finding:
-    spent = median(each.cost.total for each in puts)
-    remark = f"processor seconds per GB: {spent:.1f}, of these {costs(puts)}"
+    spent = median(each.cost.served for each in puts)
+    remark = f"processor seconds per GiB: {spent:.1f}, of these {costs(puts)}"
     return Finding(what, "to be stated", [each.rate for each in puts], "MB/s", None, remark)
 
 
