@@ -6,8 +6,19 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
+
+# How long an example takes says more about the machine's other work than about ours.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """Each test ends with a collection, which needn't look at the modules and tests that are there for good."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

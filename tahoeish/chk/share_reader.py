@@ -26,7 +26,7 @@ _HEAD_SIZE = 2048
 _UEB_OVER_READ = 4096
 # Hash trees no bigger than this are fetched together with the extension block that tells their true size: a
 # round trip costs more than the bytes.
-_HASHES_OVER_READ = 64 * 1024
+_HASHES_OVER_READ = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ What HTTP clients see.
 - **Directories** (`directory`) are made of what a client sends (`mkdir`), shown as a **listing** (`listing`), and
   walked through; `t=json` gives the **description** (`description`) of whatever a cap names.
 - Names for files and folders are WebDAV's business (`dav/`).
+- **Backups** (`backup/`) are folders of names as directories, and directories as folders.
 - A **check** (`check`) tells whether all of a file is there, and has it repaired.
 - A **problem** (`errors`) is how anything that goes wrong is told: one status per error, decided in one place.
 - **Ranges** (`ranges`) and **conditions** (`conditions`) are what HTTP lets a client say about a file.

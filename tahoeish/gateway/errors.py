@@ -112,7 +112,7 @@ def problem_of(error: BaseException | None) -> Problem:
 def _problem_of_names(error: names.NamespaceError) -> Problem:
     detail = str(error)
     match error:
-        case names.BadName():
+        case names.BadName() | names.BadContent():
             return Problem(400, detail)
         case names.Forbidden() | names.IntoItself():
             return Problem(403, detail)
@@ -120,7 +120,7 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(404, detail)
         case names.AlreadyExists() | names.IsAFolder():
             return Problem(405, detail)
-        case names.NoSuchParent() | names.NotAFolder():
+        case names.NoSuchParent() | names.NotAFolder() | names.NotEmpty():
             return Problem(409, detail)
         case names.NoSuchLock():
             return Problem(409, detail, condition="<D:lock-token-matches-request-uri/>")
@@ -133,6 +133,8 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(507, detail, "Over quota", condition="<D:quota-not-exceeded/>")
         case names.TooManyLocks():
             return Problem(507, detail, "Too many locks")
+        case names.TooManyProperties():
+            return Problem(507, detail, "Too many properties")
         case names.CatalogueUnavailable():
             return Problem(503, detail, "The catalogue is not available", headers={"Retry-After": "10"})
         case _:

@@ -31,6 +31,14 @@ class PeerLine:
     room: str
 
 
+@dataclass(frozen=True)
+class WorkerLine:
+    """A process that serves clients, and how many requests it is answering; the one that asks is among them."""
+
+    pid: int
+    transfers: int
+
+
 def page(title: str, body: str) -> str:
     """A whole document around `body`, which is HTML already."""
     return (
@@ -44,13 +52,17 @@ def page(title: str, body: str) -> str:
 def welcome(url: str, encoding: str, peers: Iterable[PeerLine]) -> str:
     """Where somebody lands who opens the node's address."""
     rows = "".join(f"<tr><td>{html.escape(peer.name)}</td><td>{html.escape(peer.room)}</td></tr>" for peer in peers)
-    example = f"curl -T FILE {url}/uri"
+    examples = f"curl -T FILE {url}/files/\ncurl -T FILE {url}/uri"
     return page(
         "Store a file",
         '<form action="/uri?t=upload" method="post" enctype="multipart/form-data">'
         '<label for="file">Files</label><input type="file" id="file" name="file" multiple required>'
         "<button>Store</button></form>"
-        f"<p>or from a terminal:</p><pre><code>{html.escape(example)}</code></pre>"
+        f"<p>or from a terminal, with a name in a folder or only for its cap:</p>"
+        f"<pre><code>{html.escape(examples)}</code></pre>"
+        '<h2>Folders</h2><p><a href="/files/">Your files</a> are at '
+        f"<code>{html.escape(url)}/files/</code>, which is also a WebDAV folder: file managers, rclone and davfs2"
+        " can open or mount it.</p>"
         "<h2>Fetch a file</h2>"
         '<form action="/uri" method="get"><label for="cap">Cap</label>'
         '<input type="text" id="cap" name="uri" placeholder="URI:CHK:&hellip;" required><button>Fetch</button></form>'

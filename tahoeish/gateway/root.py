@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 
+from tahoeish.gateway.backup.restoration import Restorations
+from tahoeish.gateway.backup.server import BackupServer
+from tahoeish.gateway.backup.snapshot import Snapshots
 from tahoeish.gateway.check import CheckServer
 from tahoeish.gateway.dav import server_root
 from tahoeish.gateway.dav.folder_page import STYLE_ADDRESS
@@ -17,7 +21,7 @@ from tahoeish.gateway.dav.visit import FileOptions, Names
 from tahoeish.gateway.directory import DirectoryServer
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileResource, FileServer
-from tahoeish.gateway.page import PeerLine, welcome
+from tahoeish.gateway.page import PeerLine, WorkerLine, welcome
 from tahoeish.gateway.resource import AsyncResource, NotFound, argument
 from tahoeish.gateway.upload import Receiver
 from tahoeish.gateway.uri import UriResource
@@ -26,6 +30,7 @@ from tahoeish.grid.directories import Directories
 from tahoeish.grid.download import Downloader
 from tahoeish.grid.peer import IStoragePeer, PeerError
 from tahoeish.grid.repair import Repairer
+from tahoeish.grid.room import GridRoom
 from tahoeish.grid.upload import Uploader
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
@@ -55,8 +60,14 @@ class Root(Resource):
 class Welcome(AsyncResource):
     """A page for people; for tools that ask with `t=json`, the state of the grid; for WebDAV, the way to `/files`."""
 
-    def __init__(self, peers: Callable[[], Sequence[IStoragePeer]], encoding: str) -> None:
+    def __init__(
+        self,
+        peers: Callable[[], Sequence[IStoragePeer]],
+        encoding: str,
+        workers: Callable[[], Sequence[WorkerLine]],
+    ) -> None:
         super().__init__()
+        self._workers = workers
         self._peers = peers
         self._encoding = encoding
 
@@ -86,7 +97,11 @@ class Welcome(AsyncResource):
         host = (request.getHeader(b"Host") or b"127.0.0.1").decode("latin-1")
         url = f"{'https' if request.isSecure() else 'http'}://{host}"
         if not prefers_html(request):
-            write_text(request, 200, f"This is a tahoeish node. Store a file with: curl -T FILE {url}/uri\n")
+            text = (
+                f"This is a tahoeish node. Store a file with: curl -T FILE {url}/files/\n"
+                f"or only for its cap: curl -T FILE {url}/uri\n"
+            )
+            write_text(request, 200, text)
             return
         # With no-referrer, a browser would hide from us, too, that its form comes from our own page.
         request.setHeader(b"Referrer-Policy", b"same-origin")
@@ -107,7 +122,8 @@ class Welcome(AsyncResource):
 
     async def _state(self, request: StreamingRequest) -> None:
         servers = await together(self._server(peer) for peer in self._peers())
-        state = {"introducers": {"statuses": []}, "servers": servers}
+        workers = [asdict(worker) for worker in self._workers()]
+        state = {"introducers": {"statuses": []}, "servers": servers, "workers": workers}
         write_text(request, 200, json.dumps(state, indent=1) + "\n")
 
     async def _server(self, peer: IStoragePeer) -> dict[str, object]:
@@ -130,6 +146,7 @@ class Welcome(AsyncResource):
 def gateway_root(
     *,
     peers: Callable[[], Sequence[IStoragePeer]],
+    workers: Callable[[], Sequence[WorkerLine]],
     uploader: Uploader,
     downloader: Downloader,
     clock: IReactorTime,
@@ -143,20 +160,29 @@ def gateway_root(
     """Everything that a gateway serves."""
     files = FileServer(downloader, clock, idle_timeout)
     encoding = f"{uploader.encoding.needed}-of-{uploader.encoding.total}"
-    root = Root(Welcome(peers, encoding))
-    directories = DirectoryServer(
-        Directories(uploader, downloader), files, downloader.run_in_thread, clock, idle_timeout
+    root = Root(Welcome(peers, encoding, workers))
+    directories = Directories(uploader, downloader)
+    directory_server = DirectoryServer(directories, files, downloader.run_in_thread, clock, idle_timeout)
+    scratch = uploader.spool_room.directory
+    backups = BackupServer(
+        names,
+        Snapshots(names, directories, convergence_secret, scratch),
+        Restorations(names, directories, scratch),
     )
     checker = Checker(
         peers, downloader.budget, downloader.run_in_thread, downloader.clock, stall_timeout=downloader.stall_timeout
     )
     checks = CheckServer(Repairer(checker, downloader, uploader))
     receiver = Receiver(uploader, max_upload_size, convergence_secret)
-    uri = UriResource(receiver, directories, checks)
+    uri = UriResource(receiver, directory_server, checks)
     for name in (b"uri", b"cap"):
         root.putChild(name, uri)
     for name in (b"file", b"named"):
         root.putChild(name, FileResource(files))
-    root.putChild(PREFIX.strip("/").encode(), FilesResource(names, viewer_of, file_options, receiver, files))
+    room = GridRoom(peers, lambda: uploader.encoding, clock)
+    root.putChild(
+        PREFIX.strip("/").encode(),
+        FilesResource(names, viewer_of, file_options, receiver, files, backups, room),
+    )
     root.putChild(STYLE_ADDRESS.strip("/").encode(), FolderStyle())
     return root

@@ -36,7 +36,7 @@ def test_a_peer_s_name_is_text() -> None:
     plain = Seen(welcome("http://h", "2-of-3", [PeerLine("name", "room")]))
     nasty = Seen(welcome(f"http://{NASTY}", NASTY, [PeerLine(NASTY, NASTY)]))
     assert nasty.tags == plain.tags
-    assert nasty.text.count(NASTY) == 4
+    assert nasty.text.count(NASTY) == 6
 
 
 @settings(deadline=None)
