@@ -27,7 +27,7 @@ import pytest
 from tahoeish.chk import base32
 from tahoeish.chk.caps import ReadCap, parse_cap
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which something that a test waits for will never come."""
 
 SCRIPTS = Path(sys.executable).parent

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from tahoeish.chk import base32
 from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap
+from tahoeish.chk.directory import UnknownCap
 from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, DirectoryVerifyCap
 from tahoeish.gateway.errors import Refused, prefers_json, write_text
 from tahoeish.gateway.page import page
@@ -21,6 +22,13 @@ _PAGE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 
 _LITERAL: dict[str, object] = {"storage-index": "", "results": {"healthy": True}}
 """What a cap that is its own file has to say: there is nothing that could get lost."""
 
+_COUNTS = ("count-shares-good", "count-shares-needed", "count-shares-expected", "count-wrong-shares")
+_NO_SHARES: dict[str, object] = {
+    "storage-index": "",
+    "results": {"healthy": True, **dict.fromkeys(_COUNTS, 0), "list-corrupt-shares": []},
+}
+"""The same where a repair was asked for: there, Tahoe-LAFS's command line wants to know more of every file."""
+
 
 class CheckServer:
     """Checks and repairs what a cap names, and writes what came of it into the response."""
@@ -28,11 +36,13 @@ class CheckServer:
     def __init__(self, repairer: Repairer) -> None:
         self._repairer = repairer
 
-    async def respond(self, request: StreamingRequest, cap: AnyCap) -> None:
+    async def respond(self, request: StreamingRequest, cap: AnyCap | UnknownCap) -> None:
         """By the query arguments `t`, `verify`, `repair`, `add-lease` and `output`. Directories are files here."""
         wanted = argument(request, "t") or ""
         if wanted != "check":
             raise Refused(400, f"POST to file: bad t={wanted}")
+        if isinstance(cap, UnknownCap):
+            raise Refused(400, "this node doesn't know this kind of cap, and can't check it")
         verify, repair, add_lease = (flag(argument(request, name), name) for name in ("verify", "repair", "add-lease"))
         contents = cap.contents if isinstance(cap, DirectoryCap | DirectoryVerifyCap) else cap
         if repair:
@@ -50,7 +60,7 @@ class CheckServer:
             raise Refused(400, "a verify cap can check a file, but repairing it takes the read cap")
         if isinstance(cap, LiteralCap):
             nothing_done = {"storage-index": "", "repair-attempted": False, "repair-successful": False}
-            both = {"pre-repair-results": _LITERAL, "post-repair-results": _LITERAL}
+            both = {"pre-repair-results": _NO_SHARES, "post-repair-results": _NO_SHARES}
             _answer(request, nothing_done | both, "Healthy", _LITERAL_TEXT)
             return
         result = await self._repairer.check_and_repair(cap, verify=verify, add_lease=add_lease)

@@ -13,6 +13,7 @@ from tahoeish.gateway.conditions import not_modified
 from tahoeish.gateway.description import as_json, description_of, description_with
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.file import FileServer, Label, entity_tag
+from tahoeish.gateway.info import write_info
 from tahoeish.gateway.listing import listing
 from tahoeish.gateway.mkdir import children_from
 from tahoeish.gateway.resource import argument
@@ -54,23 +55,34 @@ class DirectoryServer:
         write_text(request, 201, cap)
 
     async def respond(self, request: StreamingRequest, cap: AnyCap, path: Sequence[str]) -> None:
-        """What is at the end of the path, which for a directory may also be a mere slash."""
+        """What is at the end of the path."""
+        reached, metadata = await self.walk(cap, path)
+        match reached:
+            case DirectoryCap():
+                name = next(filter(None, reversed(path)), None)
+                await self._respond_directory(request, reached, Label(name, metadata=metadata))
+            case DirectoryVerifyCap() | UnknownCap():
+                self._respond_unreadable(request, reached, metadata)
+            case _:
+                name = path[-1] if path else None
+                await self._files.respond(request, reached, Label(name, metadata=metadata))
+
+    async def walk(self, cap: AnyCap, path: Sequence[str]) -> tuple[AnyCap | UnknownCap, Metadata | None]:
+        """
+        The cap at the end of the path, and what its directory says of it.
+
+        A path may end with a slash at a directory. Raises `Refused` where it leads nowhere.
+        """
         if "" in path[:-1]:
             raise Refused(400, "a name in an address can't be empty, but there are two slashes in a row")
         reached: AnyCap | UnknownCap = cap
-        metadata, name = None, None
+        metadata = None
         for name in path:
             if name == "" and isinstance(reached, DirectoryCap):
                 break
             child = await self._child(reached, name)
             reached, metadata = child.cap, child.metadata
-        match reached:
-            case DirectoryCap():
-                await self._respond_directory(request, reached, next(filter(None, reversed(path)), None))
-            case DirectoryVerifyCap() | UnknownCap():
-                self._respond_unreadable(request, reached, metadata)
-            case _:
-                await self._files.respond(request, reached, Label(name, metadata=metadata))
+        return reached, metadata
 
     # Inside.
 
@@ -87,17 +99,19 @@ class DirectoryServer:
             case _:
                 raise Refused(400, f"Files have no children named {name!r}")
 
-    async def _respond_directory(self, request: StreamingRequest, cap: DirectoryCap, name: str | None) -> None:
+    async def _respond_directory(self, request: StreamingRequest, cap: DirectoryCap, label: Label) -> None:
         """By the query argument `t`: a page, or what is known of it, or its cap."""
         form = argument(request, "t") or ""
         match form:
             case "" | "json":
                 if not not_modified(request, entity_tag(cap, form)):
-                    await self._respond_children(request, cap, name, form)
+                    await self._respond_children(request, cap, label.name, form)
+            case "info":
+                write_info(request, cap, label.metadata)
             case "uri" | "readonly-uri":
                 write_text(request, 200, str(cap))
             case other:
-                raise Refused(400, f"t is json, uri or readonly-uri, not {other!r}")
+                raise Refused(400, f"t is json, info, uri or readonly-uri, not {other!r}")
 
     async def _respond_children(
         self, request: StreamingRequest, cap: DirectoryCap, name: str | None, form: str

@@ -16,6 +16,7 @@ from tahoeish.gateway.conditions import expect_match, not_modified, unchanged
 from tahoeish.gateway.description import as_json, description_of
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.filenames import attachment, content_type, is_active
+from tahoeish.gateway.info import write_info
 from tahoeish.gateway.ranges import ByteRange, Unsatisfiable, parse_range
 from tahoeish.gateway.resource import AsyncResource, argument, flag
 from tahoeish.grid.download import Downloader
@@ -53,10 +54,12 @@ class FileServer:
             case "json":
                 if not not_modified(request, entity_tag(cap, "json")):
                     write_text(request, 200, as_json(description_of(cap, label.metadata)))
+            case "info":
+                write_info(request, cap, label.metadata)
             case "uri" | "readonly-uri":
                 write_text(request, 200, str(cap))
             case other:
-                raise Refused(400, f"t is json, uri or readonly-uri, not {other!r}")
+                raise Refused(400, f"t is json, info, uri or readonly-uri, not {other!r}")
 
     async def _respond_bytes(self, request: StreamingRequest, cap: Cap, label: Label) -> None:
         if isinstance(cap, VerifyCap):

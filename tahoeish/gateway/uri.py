@@ -15,7 +15,7 @@ from tahoeish.streams.request import StreamingRequest
 
 
 class UriResource(AsyncResource):
-    """`PUT /uri`, `POST /uri`, `POST /uri/CAP`, `GET /uri/CAP`, `GET /uri/CAP/CHILD`, `GET /uri?uri=CAP`."""
+    """`PUT /uri`, `POST /uri`, `POST /uri/CAP`, `GET /uri/CAP`, both also with `/CHILD`, `GET /uri?uri=CAP`."""
 
     def __init__(self, receiver: Receiver, directories: DirectoryServer, checks: CheckServer) -> None:
         super().__init__()
@@ -32,8 +32,9 @@ class UriResource(AsyncResource):
     async def on_POST(self, request: StreamingRequest, body: BodyStream) -> None:
         wanted = argument(request, "t") or "upload"
         parts = _path(request)
-        if len(parts) == 1 and parts != [""] and wanted != "upload":
-            await self._checks.respond(request, parse_any_cap(parts[0]))
+        if parts not in ([], [""]) and wanted != "upload":
+            reached, _ = await self._directories.walk(parse_any_cap(parts[0]), parts[1:])
+            await self._checks.respond(request, reached)
             return
         self._expect_no_cap(request)
         if wanted == "mkdir-immutable":

@@ -1,8 +1,9 @@
 """
 The real Tahoe-LAFS beside ours: what one of them stores, the other reads, checks and repairs.
 
-`installation` gets it, `tahoe` runs it: a grid of stock nodes on loopback, and the stock command line. `samples` are
-the files. All of these tests share one grid per session, hence the one xdist group.
+`installation` gets it, `tahoe` runs it: its nodes and its command line. `ours` are our nodes, `grids` many of either
+kind on loopback, and `samples` the files. A dozen processes run at a time, so all of these tests are one xdist group:
+one worker has them to itself.
 """
 
 import pytest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from signal import SIGTERM
 
 from tahoeish.chk import base32
 from tahoeish.chk.caps import ReadCap, parse_cap
@@ -16,24 +17,39 @@ from tests.interop.tahoe import Client, Introducer, StorageNode
 
 
 class Clients:
-    """Stock clients for one grid, which are started when they are asked for."""
+    """
+    Stock clients for one grid, which are made and started when they are asked for.
+
+    Only the last one runs: each asks every storage node for its version once a second.
+    """
 
     def __init__(self, program: Path, directory: Path) -> None:
         self._program = program
         self._directory = directory
-        self._running: dict[Encoding, Client] = {}
+        self._made: dict[Encoding, Client] = {}
+        self._running: Client | None = None
 
-    def get(self, encoding: Encoding, servers: Callable[[], Introducer | str], nodes: int) -> Client:
-        """One that makes such files, and is connected to so many storage nodes. It is kept for the next who asks."""
-        if encoding not in self._running:
-            client = Client(self._program, self._directory / f"client-{encoding}", encoding, servers())
-            self._running[encoding] = client
+    def get(self, encoding: Encoding, servers: Introducer | str, nodes: int) -> Client:
+        """One that makes such files, and is connected to so many storage nodes."""
+        if encoding not in self._made:
+            directory = self._directory / f"client-{encoding}"
+            self._made[encoding] = Client(self._program, directory, encoding, servers)
+        client = self._made[encoding]
+        if client is not self._running:
+            self.end()
+            self._running = client
             client.start(nodes)
-        return self._running[encoding]
+        return client
+
+    def wait_until_connected(self, nodes: int) -> None:
+        """The one that runs, if any, to so many."""
+        if self._running is not None:
+            self._running.wait_until_connected(nodes)
 
     def end(self) -> None:
-        for client in self._running.values():
-            client.kill()
+        if self._running is not None:
+            self._running.kill()
+            self._running = None
 
 
 class StockGrid:
@@ -57,6 +73,14 @@ class StockGrid:
         for node in self.nodes:
             node.wait_until_it_serves()
 
+    def revive(self) -> None:
+        """Start the storage nodes that were killed. The client comes to see that, but not at once."""
+        dead = [node for node in self.nodes if not node.is_running]
+        for node in dead:
+            node.launch()
+        for node in dead:
+            node.wait_until_it_serves()
+
     def end(self) -> None:
         """Of everything, at once; none of it will be used again."""
         self._clients.end()
@@ -65,15 +89,12 @@ class StockGrid:
 
     def client(self, encoding: Encoding) -> Client:
         """A running client that makes such files."""
-        return self._clients.get(encoding, self._servers, len(self.nodes))
+        assert self._introducer is not None
+        return self._clients.get(encoding, self._introducer, len(self.nodes))
 
     def shares(self, cap: str) -> list[Path]:
         """The share files of a file on all nodes."""
         return shares_in([node.storage for node in self.nodes], cap)
-
-    def _servers(self) -> Introducer:
-        assert self._introducer is not None
-        return self._introducer
 
 
 class OurGrid:
@@ -83,6 +104,7 @@ class OurGrid:
         self.nodes: list[OurStorageNode] = []
         self._directory = directory
         self._clients = Clients(program, directory)
+        self._servers_yaml = ""
 
     def start(self, ports: Sequence[int]) -> None:
         """A storage node at each of the ports."""
@@ -92,6 +114,19 @@ class OurGrid:
             node.launch()
         for node in self.nodes:
             node.wait_until_it_serves()
+        first, *others = (node.servers_yaml() for node in self.nodes)
+        self._servers_yaml = first + "".join(other.removeprefix("storage:\n") for other in others)
+
+    def restart(self) -> None:
+        """All storage nodes, in good order. Returns when the client is connected to them again."""
+        for node in self.nodes:
+            node.tell(SIGTERM)
+        for node in self.nodes:
+            assert node.ended() == 0, node.said
+        self._clients.wait_until_connected(0)
+        for node in self.nodes:
+            node.launch()
+        self._clients.wait_until_connected(len(self.nodes))
 
     def end(self) -> None:
         """Of everything, at once; none of it will be used again."""
@@ -103,15 +138,11 @@ class OurGrid:
 
     def client(self, encoding: Encoding) -> Client:
         """A running client that makes such files."""
-        return self._clients.get(encoding, self._servers, len(self.nodes))
+        return self._clients.get(encoding, self._servers_yaml, len(self.nodes))
 
     def shares(self, cap: str) -> list[Path]:
         """The share files of a file on all nodes."""
         return shares_in([node.storage for node in self.nodes], cap)
-
-    def _servers(self) -> str:
-        first, *others = (node.servers_yaml() for node in self.nodes)
-        return first + "".join(other.removeprefix("storage:\n") for other in others)
 
 
 @contextmanager

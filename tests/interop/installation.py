@@ -18,11 +18,12 @@ REQUIREMENT = "tahoe-lafs==1.20.0"
 VARIABLE = "TAHOEISH_TAHOE_ENV"
 
 _ROOT = Path(__file__).parents[2]
-_LAST_LINES = 12
+_PATIENCE = 600
+"""Seconds for one step. It takes a minute, but there are slow networks, and packages that have to be compiled."""
 
 
 class NotInstalled(Exception):
-    """Says what was tried and what came of it."""
+    """Says in a line what was tried and what came of it."""
 
 
 def installed() -> Path:
@@ -55,15 +56,23 @@ def _run(environment: Path, *command: str) -> None:
     # These would point Python or pip away from the environment.
     led_astray = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
     variables = {name: value for name, value in os.environ.items() if name not in led_astray}
-    done = subprocess.run(
-        command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    process = subprocess.Popen(
+        command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    if done.returncode:
-        lines = done.stdout.decode(errors="replace").splitlines()[-_LAST_LINES:]
-        said = "\n".join(f"  | {line}" for line in lines)
+    with process:
+        try:
+            output, _ = process.communicate(timeout=_PATIENCE)
+            end = f"ended with status {process.returncode}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+            end = f"has not ended after {_PATIENCE} seconds"
+    if process.returncode:
+        log = environment / "failure.log"
+        log.write_bytes(output)
+        *_, last = ["no output", *filter(None, output.decode(errors="replace").splitlines())]
         raise NotInstalled(
-            f"{REQUIREMENT} can't be installed in {environment}: "
-            f"{' '.join(command)} ended with status {done.returncode}\n{said}"
+            f"{REQUIREMENT} can't be installed in {environment}: `{' '.join(command)}` {end}: {last} (more in {log})"
         )
 
 

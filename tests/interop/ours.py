@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.interop.samples import Encoding
-from tests.interop.tahoe import Client, accepts_connections
-from tests.nodes import NOT_DURABLE, Answer, NodeProcess, chunk, head, wait_until
+from tests.interop.tahoe import PATIENCE, Client, accepts_connections, wait_until
+from tests.nodes import NOT_DURABLE, RUN, Answer, NodeProcess, RawClient, chunk, head
 
 PIECE = 256 * 1024
 """Bytes of a body that are sent at once."""
@@ -36,15 +36,23 @@ class OurStorageNode(NodeProcess):
 
 
 class OurGateway(NodeProcess):
-    """A gateway of ours, whose peers are the storage nodes that a stock client knows."""
+    """A gateway of ours, made by importing the storage nodes that a stock client knows, and nothing else."""
 
     def __init__(self, directory: Path, encoding: Encoding, client: Client) -> None:
-        choice = {"needed": encoding.needed, "happy": encoding.happy, "total": encoding.total}
-        peers = tahoeish("grid", "import", str(client.directory), "--node-dir", str(directory))
-        super().__init__(directory, {"encoding": choice}, peers=0)
+        super().__init__(directory, peers=0)
         self.encoding = encoding
-        with (directory / "tahoeish.toml").open("a") as config:
-            config.write(peers)
+        # One without peers would be refused; without any, the command makes one.
+        (directory / "tahoeish.toml").unlink()
+        tahoeish("grid", "import", str(client.directory), "--write", "--node-dir", str(directory))
+
+    def launch(self, *options: str, command: Sequence[str] = RUN, wrapper: Sequence[str] = ()) -> None:
+        encoding = f"{self.encoding.needed}/{self.encoding.total}"
+        super().launch("--encoding", encoding, *options, command=command, wrapper=wrapper)
+
+    def connect(self) -> RawClient:
+        client = super().connect()
+        client.socket.settimeout(PATIENCE)
+        return client
 
     def fetch(self, cap: str) -> bytes:
         """A whole file."""

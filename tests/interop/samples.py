@@ -9,8 +9,15 @@ from tests.nodes import content_of
 
 MIB = 1024 * 1024
 LARGEST = 200 * MIB
-SIZES = (0, 1, 55, 56, 57, MIB - 1, MIB, MIB + 1, 10 * MIB + 7)
-"""The first three lie within the cap itself. 1 MiB is a segment. `LARGEST` is left to tests of its own."""
+SIZES = (0, 1, 55, 56, 57, MIB - 1, MIB, MIB + 1, 10 * MIB + 7, LARGEST)
+"""The first three lie within the cap itself. 1 MiB is a segment."""
+
+BY_COMMAND = (57, LARGEST)
+"""
+Sizes at which files go through the stock command line, and not straight to the gateway that it would use.
+
+It takes a second to start, and for the gateway it makes no difference.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ def sample(size: int, seed: int) -> bytes:
 
 
 def parts_of(size: int) -> Sequence[tuple[int, int]]:
-    """First and last positions: both ends, the middle, and over the border between two segments."""
-    middle = size // 2
-    parts = [(0, 0), (size - 1, size - 1), (middle, min(middle + 4999, size - 1)), (size // 3, size - 1)]
-    parts += [(border - 7, border + 7) for border in range(MIB, size - 7, 5 * MIB)]
-    return [(first, last) for first, last in parts if 0 <= first <= last < size and last - first < 8 * MIB]
+    """First and last positions: both ends, the middle, a large part, and over borders between segments."""
+    middle, large = size // 2, max(size // 3, size - 7 * MIB)
+    parts = [(0, 0), (size - 1, size - 1), (middle, min(middle + 4999, size - 1)), (large, size - 1)]
+    parts += [(border - 7, border + 7) for border in (MIB, 6 * MIB, 101 * MIB)]
+    return [(first, last) for first, last in parts if 0 <= first <= last < size]

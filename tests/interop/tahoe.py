@@ -10,30 +10,30 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding as Serialised
 from cryptography.hazmat.primitives.serialization import PublicFormat
 
-from tests.interop.samples import Encoding
+from tests.interop.samples import BY_COMMAND, Encoding
 from tests.nodes import Answer
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which something that a test waits for will never come. A dozen processes start on few cores."""
 
 Config = Mapping[str, Mapping[str, object]]
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Look again and again until the condition holds."""
+def wait_until(condition: Callable[[], object], what: str, found: Callable[[], object] = lambda: "") -> None:
+    """Look again and again until the condition holds. If it never does, what is `found` instead is told."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for this: {what}"
+        assert time.monotonic() < deadline, f"waited in vain for this: {what} {found()}"
         time.sleep(0.05)
 
 
@@ -76,11 +76,13 @@ class TahoeNode:
                 stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=subprocess.STDOUT,
+                # A signal to the whole test run, as `timeout` sends it, is no reason for a node to go first.
+                process_group=0,
             )
 
-    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, found: Callable[[], object] = lambda: "") -> None:
         """Until the condition holds. The node has to live so long."""
-        wait_until(lambda: condition() or not self.is_running, f"{self.name}: {what}")
+        wait_until(lambda: condition() or not self.is_running, f"{self.name}: {what}", found)
         assert self.is_running, f"{self.name} has ended; it said:\n{self.said[-4000:]}"
 
     def stop(self) -> None:
@@ -99,7 +101,7 @@ class TahoeNode:
         """All that the node has printed and logged."""
         return self._said.read_text()
 
-    def __enter__(self) -> TahoeNode:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -157,12 +159,12 @@ class StorageNode(TahoeNode):
                 "storage": {"enabled": True},
             },
         )
-        self._port = port
+        self.port = port
         if introducer is not None:
             _introduce(directory, introducer)
 
     def wait_until_it_serves(self) -> None:
-        self.wait_for(lambda: accepts_connections(self._port), "it serves")
+        self.wait_for(lambda: accepts_connections(self.port), "it serves")
 
     @property
     def storage(self) -> Path:
@@ -206,6 +208,7 @@ class Client(TahoeNode):
 
     def __init__(self, program: Path, directory: Path, encoding: Encoding, servers: Introducer | str) -> None:
         """`servers` are announced by an introducer, or stand in the text of a `servers.yaml`."""
+        self.encoding = encoding
         super().__init__(
             program,
             directory,
@@ -238,7 +241,8 @@ class Client(TahoeNode):
 
     def wait_until_connected(self, servers: int) -> None:
         """To exactly so many. It notices within seconds that one has come or gone, not at once."""
-        self.wait_for(lambda: self.connected() == servers, f"{servers} storage nodes are connected")
+        what = f"{servers} storage nodes are connected"
+        self.wait_for(lambda: self.connected() == servers, what, found=self.connections)
 
     @property
     def url(self) -> str:
@@ -246,12 +250,16 @@ class Client(TahoeNode):
 
     def connected(self) -> int:
         """How many storage nodes it has a connection to."""
+        # Either protocol says it in its own words.
+        return sum(status.lower().startswith("connected") for _, status in self.connections())
+
+    def connections(self) -> Sequence[tuple[str, str]]:
+        """The storage nodes that it knows by name, and what it says of its connection to each."""
         try:
             state = self.get("/?t=json").json()
         except ConnectionRefusedError:
-            return 0
-        # Either protocol says it in its own words.
-        return sum(server["connection_status"].lower().startswith("connected") for server in state["servers"])
+            return []
+        return [(server["nickname"], server["connection_status"]) for server in state["servers"]]
 
     # Its web API.
 
@@ -270,22 +278,51 @@ class Client(TahoeNode):
         assert answer.status == 206, answer.text
         return answer.body
 
-    def put(self, content: bytes) -> str:
+    def put(self, content: bytes, format_: str = "CHK") -> str:
         """Store a file; gives its cap."""
-        answer = request(self.url, "PUT", "/uri", content)
+        return self._put(f"/uri?format={format_}", content)
+
+    def change(self, cap: str, content: bytes) -> None:
+        """Of a mutable file."""
+        self._put(f"/uri/{quote(cap, safe='')}", content)
+
+    def mkdir(self) -> str:
+        """A mutable directory; gives its cap."""
+        answer = request(self.url, "POST", "/uri?t=mkdir")
         assert answer.status == 200, answer.text
         return answer.text
 
+    def put_into(self, directory: str, name: str, content: bytes, format_: str = "CHK") -> str:
+        """Store a file as a directory's child; gives its cap."""
+        return self._put(f"/uri/{quote(directory, safe='')}/{quote(name)}?format={format_}", content)
+
     def verify(self, cap: str) -> dict[str, Any]:
         """Read every share and check all of it; gives the check's results."""
-        answer = request(self.url, "POST", f"/uri/{quote(cap, safe='')}?t=check&verify=true&output=JSON")
+        results: dict[str, Any] = self._checked(cap, "verify=true")["results"]
+        return results
+
+    def repair(self, cap: str) -> dict[str, Any]:
+        """Make the shares that are missing; gives what came of it."""
+        return self._checked(cap, "repair=true")
+
+    def _put(self, target: str, content: bytes) -> str:
+        answer = request(self.url, "PUT", target, content)
+        assert answer.status in (200, 201), answer.text
+        return answer.text
+
+    def _checked(self, cap: str, how: str) -> dict[str, Any]:
+        answer = request(self.url, "POST", f"/uri/{quote(cap, safe='')}?t=check&{how}&output=JSON")
         assert answer.status == 200, answer.text
-        results: dict[str, Any] = answer.json()["results"]
+        results: dict[str, Any] = answer.json()
         return results
 
     @property
     def tahoe(self) -> CommandLine:
         return CommandLine(self.program, self.directory)
+
+    def door(self, size: int) -> Client | CommandLine:
+        """Where a file of this size goes in and out."""
+        return self.tahoe if size in BY_COMMAND else self
 
 
 class CommandLine:
@@ -319,6 +356,19 @@ class CommandLine:
     def line(self, command: str, *arguments: str, stdin: bytes = b"") -> str:
         """What it prints, without the end of the line."""
         return self(command, *arguments, stdin=stdin).decode().rstrip("\n")
+
+    def put(self, content: bytes) -> str:
+        """Store a file; gives its cap."""
+        return self.line("put", "-", stdin=content)
+
+    def fetch(self, cap: str) -> bytes:
+        """A whole file."""
+        return self("get", cap)
+
+    def repair(self, cap: str) -> dict[str, Any]:
+        """Make the shares that are missing; gives what came of it."""
+        results: dict[str, Any] = json.loads(self("check", "--repair", "--raw", cap))
+        return results
 
 
 def request(url: str, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:

@@ -42,26 +42,32 @@ def mkdir(gateway: NodeProcess, children: object) -> str:
 @pytest.mark.parametrize("size", SIZES)
 def test_what_it_puts_it_gets(tahoe: CommandLine, tmp_path: Path, size: int) -> None:
     content = sample(size, seed=1)
-    file = tmp_path / "file"
-    file.write_bytes(content)
-    cap = tahoe.line("put", str(file))
-    assert tahoe("get", cap) == content
-
-
-def test_it_puts_what_it_is_given_on_its_standard_input(tahoe: CommandLine, tmp_path: Path) -> None:
-    content = sample(10 * MIB + 7, seed=6)
-    cap = tahoe.line("put", "-", stdin=content)
+    (tmp_path / "file").write_bytes(content)
+    cap = tahoe.line("put", str(tmp_path / "file"))
     tahoe("get", cap, str(tmp_path / "copy"))
     assert (tmp_path / "copy").read_bytes() == content
 
 
-def test_it_checks_and_verifies(tahoe: CommandLine, gateway: NodeProcess) -> None:
+def test_it_puts_what_it_is_given_and_prints_what_it_gets(tahoe: CommandLine) -> None:
+    content = sample(MIB + 1, seed=6)
+    assert tahoe("get", tahoe.line("put", "-", stdin=content)) == content
+
+
+def test_it_tells_what_became_of_a_file(tahoe: CommandLine, gateway: NodeProcess) -> None:
     cap = gateway.put(sample(MIB + 1, seed=2))
-    assert json.loads(tahoe("check", "--raw", cap))["results"]["healthy"]
+    assert " ".join(tahoe.line("check", cap).split()).startswith("Summary: Healthy storage index: ")
     assert json.loads(tahoe("check", "--raw", "--verify", cap))["results"]["count-shares-good"] == 3
-    assert "Healthy" in tahoe.line("check", cap)
-    gateway.shares(cap)[0].unlink()
+
+    damaged, lost, _ = gateway.shares(cap)
+    with damaged.open("r+b") as share:
+        # Within the first block.
+        share.seek(1000)
+        share.write(bytes(20))
+    told = tahoe.line("check", "--verify", cap)
+    assert "Not Healthy: 2 shares (enc 2-of-3)" in told and "corrupt shares:" in told
+    lost.unlink()
     assert not json.loads(tahoe("check", "--raw", cap))["results"]["healthy"]
+    assert json.loads(tahoe("check", "--raw", "--verify", cap))["results"]["recoverable"] is False
 
 
 def test_it_repairs(tahoe: CommandLine, gateway: NodeProcess) -> None:
@@ -69,10 +75,16 @@ def test_it_repairs(tahoe: CommandLine, gateway: NodeProcess) -> None:
     cap = gateway.put(content)
     first, *others = gateway.shares(cap)
     first.unlink()
-    assert json.loads(tahoe("check", "--raw", "--repair", cap))["repair-successful"]
-    assert json.loads(tahoe("check", "--raw", "--verify", cap))["results"]["count-shares-good"] == 3
+    assert "repair successful" in tahoe.line("check", "--repair", cap)
+    assert json.loads(tahoe("check", "--raw", "--repair", "--verify", "--add-lease", cap))["repair-attempted"] is False
     others[0].unlink()
     assert tahoe("get", cap) == content
+
+
+def test_it_finds_a_file_within_its_cap_healthy(tahoe: CommandLine, gateway: NodeProcess) -> None:
+    cap = gateway.put(b"small")
+    assert "Healthy (LIT)" in tahoe.line("check", "--verify", cap)
+    assert "healthy" in tahoe.line("check", "--repair", cap)
 
 
 def test_the_pages_that_it_opens_are_there(tahoe: CommandLine, gateway: NodeProcess, tmp_path: Path) -> None:
@@ -83,6 +95,8 @@ def test_the_pages_that_it_opens_are_there(tahoe: CommandLine, gateway: NodeProc
     assert _opened(tahoe, tmp_path, cap) == content
     assert b"file" in _opened(tahoe, tmp_path, directory)
     assert _opened(tahoe, tmp_path, f"{directory}/file") == content
+    assert cap.encode() in _opened(tahoe, tmp_path, "--info", cap)
+    assert directory.encode() in _opened(tahoe, tmp_path, "--info", directory)
 
 
 def _opened(tahoe: CommandLine, folder: Path, *what: str) -> bytes:
@@ -109,6 +123,8 @@ def test_it_walks_through_directories(tahoe: CommandLine, gateway: NodeProcess, 
     assert file in tahoe.line("ls", "--uri", f"{top}/inner")
     assert "100000" in tahoe.line("ls", "-l", f"{top}/inner")
     assert tahoe("get", f"{top}/inner/größe.bin") == content
+    assert "Healthy" in tahoe.line("check", "--verify", f"{top}/inner/größe.bin")
+    assert "Healthy" in tahoe.line("check", "--repair", f"{top}/inner").title()
 
     tahoe("cp", "--recursive", f"{top}/", str(tmp_path / "copy"))
     assert (tmp_path / "copy" / "inner" / "größe.bin").read_bytes() == content

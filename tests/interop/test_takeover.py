@@ -3,81 +3,90 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests.interop import INTEROP
 from tests.interop.grids import reserved_ports
 from tests.interop.ours import OurStorageNode
-from tests.interop.samples import MIB, Encoding, sample
+from tests.interop.samples import LARGEST, MIB, SIZES, Encoding, sample
 from tests.interop.tahoe import Client, StorageNode
 
 pytestmark = INTEROP
 
-
-def test_ours_takes_a_stock_node_s_place_and_gives_it_back(tahoe_program: Path, tmp_path: Path) -> None:
-    with reserved_ports(1) as [port]:
-        theirs = StorageNode(tahoe_program, tmp_path / "theirs", port, introducer=None)
-        with theirs:
-            theirs.launch()
-            theirs.wait_until_it_serves()
-            # Neither the client nor what it knows of its storage node changes from now on.
-            client = Client(tahoe_program, tmp_path / "client", Encoding(1, 1, 1), theirs.servers_yaml)
-            with client:
-                _stored_by_turns(client, theirs, port)
+ENCODING = Encoding(2, 1, 3)
+"""With only one storage node to hold them all."""
 
 
-def _stored_by_turns(client: Client, theirs: StorageNode, port: int) -> None:
-    client.start(servers=1)
-    kept: dict[str, bytes] = {}
-    changing: dict[str, bytes] = {}
-    tahoe = client.tahoe
-    for size in (56, MIB + 1, 10 * MIB + 7):
-        kept[client.put(sample(size, seed=1))] = sample(size, seed=1)
-    for format_ in ("SDMF", "MDMF"):
-        changing[tahoe.line("put", f"--format={format_}", "-", stdin=b"begun with theirs")] = b"begun with theirs"
-    tahoe("create-alias", "top")
-    tahoe("put", "-", "top:theirs", stdin=sample(1000, seed=2))
+@pytest.fixture
+def theirs(tahoe_program: Path, tmp_path: Path) -> Iterator[StorageNode]:
+    """A stock storage node that runs."""
+    with reserved_ports(1) as [port], StorageNode(tahoe_program, tmp_path / "theirs", port, introducer=None) as node:
+        node.launch()
+        node.wait_until_it_serves()
+        yield node
 
-    def expect_all() -> None:
-        for cap, content in (kept | changing).items():
-            assert client.fetch(cap) == content
-            results = client.verify(cap)
-            assert results["healthy"] and results["count-shares-good"] == 1, results
 
-    def change_all(content: bytes) -> None:
-        for cap in changing:
-            tahoe("put", "-", cap, stdin=content)
-            changing[cap] = content
+@pytest.fixture
+def client(theirs: StorageNode, tahoe_program: Path, tmp_path: Path) -> Iterator[Client]:
+    """A stock client that knows this one storage node. From now on, nothing that it knows of it changes."""
+    with Client(tahoe_program, tmp_path / "client", ENCODING, theirs.servers_yaml) as client:
+        client.start(servers=1)
+        yield client
+
+
+def test_ours_takes_a_stock_node_s_place_and_gives_it_back(theirs: StorageNode, client: Client) -> None:
+    top = client.mkdir()
+    files = {client.put(sample(size, seed=1)): sample(size, seed=1) for size in SIZES}
+    mutable = [client.put(b"begun with theirs", format_) for format_ in ("SDMF", "MDMF")]
+    files |= dict.fromkeys(mutable, b"begun with theirs")
+    client.put_into(top, "theirs", sample(1000, seed=2))
 
     theirs.stop()
     client.wait_until_connected(0)
-    ours = _in_the_place_of(theirs, port)
+    ours = _in_the_place_of(theirs)
     with ours:
         ours.launch()
         ours.wait_until_it_serves()
         client.wait_until_connected(1)
-        expect_all()
-        change_all(sample(2 * MIB, seed=3))
-        kept[client.put(sample(MIB, seed=4))] = sample(MIB, seed=4)
-        tahoe("put", "-", "top:ours", stdin=sample(1000, seed=5))
-        expect_all()
+        _expect(client, files)
+        files |= _changed(client, mutable, sample(2 * MIB, seed=3))
+        files[client.put(sample(MIB, seed=4))] = sample(MIB, seed=4)
+        client.put_into(top, "ours", sample(1000, seed=5))
         assert ours.stop() == 0, ours.said
     client.wait_until_connected(0)
 
     theirs.launch()
     client.wait_until_connected(1)
-    expect_all()
-    change_all(b"ended with theirs")
-    expect_all()
-    assert tahoe.line("ls", "top:").splitlines() == ["ours", "theirs"]
+    _expect(client, files)
+    _expect(client, _changed(client, mutable, b"ended with theirs"))
+    assert client.tahoe.line("ls", top).splitlines() == ["ours", "theirs"]
 
 
-def _in_the_place_of(theirs: StorageNode, port: int) -> OurStorageNode:
+def _changed(client: Client, caps: list[str], content: bytes) -> dict[str, bytes]:
+    """Give all of these mutable files the same content."""
+    for cap in caps:
+        client.change(cap, content)
+    return dict.fromkeys(caps, content)
+
+
+def _expect(client: Client, files: dict[str, bytes]) -> None:
+    """All are there, and every share of them is as it should be."""
+    for cap, content in files.items():
+        assert client.fetch(cap) == content
+        if len(content) < LARGEST:
+            results = client.verify(cap)
+            assert results["healthy"] and results.get("count-shares-good", ENCODING.total) == ENCODING.total, results
+
+
+def _in_the_place_of(theirs: StorageNode) -> OurStorageNode:
     """With the same shares, at the same address, known by the same name."""
     ours = OurStorageNode(
         theirs.directory.with_name("ours"),
-        port,
+        theirs.port,
         {"directory": str(theirs.storage), "permutation_seed": theirs.permutation_seed},
     )
     private = ours.directory / "private"
