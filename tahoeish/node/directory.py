@@ -37,9 +37,10 @@ class NodeDirectory:
         self.lock_path = path / "node.lock"
         self.private_path = path / "private"
 
-    def config(self) -> Config:
+    def config(self, *, peers_to_come: bool = False) -> Config:
         """
-        What the configuration file says, or what a first start would write into it when there is none yet.
+        What the configuration file says, or what a first start would write into it when there is none yet. With
+        `peers_to_come` it may have too few peers.
 
         Raises `ConfigError` or `NodeDirectoryError`.
         """
@@ -53,7 +54,7 @@ class NodeDirectory:
             raise ConfigError([Problem(line, "", "not UTF-8 text")], source) from error
         except OSError as error:
             raise NodeDirectoryError(f"cannot read {source}: {error.strerror}") from error
-        return parse(text, base=self.path, source=source)
+        return parse(text, base=self.path, source=source, peers_to_come=peers_to_come)
 
     def _secret(self, name: str) -> bytes:
         path = self.private_path / name

@@ -86,7 +86,8 @@ def _import(arguments: argparse.Namespace) -> int:
     from tahoeish.node.grid_import import NotATahoeClient, find_peers, without_known
 
     directory = _directory(arguments)
-    known = directory.config().grid.peers if directory.config_path.exists() else ()
+    # A grid is often imported because there are no peers yet.
+    known = directory.config(peers_to_come=True).grid.peers if directory.config_path.exists() else ()
     try:
         findings = find_peers(arguments.client.expanduser())
     except NotATahoeClient as error:
@@ -135,7 +136,7 @@ def _append(directory: NodeDirectory, peers: Sequence[Peer]) -> None:
             directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             before, mode = default_text(()), 0o600
         text = "\n".join([before.rstrip("\n"), "", *map(peer_text, peers)])
-        parse(text, base=directory.path, source=str(path))
+        parse(text, base=directory.path, source=str(path), peers_to_come=True)
         write_durably(path, text.encode(), mode)
 
 

@@ -207,6 +207,12 @@ class TestCommand:
         assert node.config_path.read_text().startswith("# By hand.\n")
         assert node.config_path.stat().st_mode & 0o777 == 0o640
 
+    def test_a_node_may_have_had_no_peers_before(self, node: NodeDirectory, client: Client) -> None:
+        node.path.mkdir()
+        node.config_path.write_text("[encoding]\nneeded = 1\ntotal = 2\n")
+        assert self.grid_import(node, client, "--write") == 0
+        assert [peer.nickname for peer in node.config().grid.peers] == ["node-1", "node-3"]
+
     def test_changes_nothing_that_it_cannot_add_to(
         self, node: NodeDirectory, client: Client, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -24,12 +24,12 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SYNTAX_ERROR_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
-def parse(text: str, *, base: Path, source: str = "tahoeish.toml") -> Config:
+def parse(text: str, *, base: Path, source: str = "tahoeish.toml", peers_to_come: bool = False) -> Config:
     """
     Read and check a whole configuration.
 
-    Relative directories count from `base`; `source` is what the file is called in messages. Raises
-    `ConfigError`, which names every problem there is.
+    Relative directories count from `base`; `source` is what the file is called in messages. `peers_to_come`: there may
+    be too few peers as yet. Raises `ConfigError`, which names every problem there is.
     """
     # As tomllib does it, so that both count the same lines.
     text = text.replace("\r\n", "\n")
@@ -37,7 +37,7 @@ def parse(text: str, *, base: Path, source: str = "tahoeish.toml") -> Config:
         document = tomllib.loads(text)
     except ValueError as error:
         raise ConfigError([_syntax_problem(error, text)], source) from error
-    reader = _Reader(text, base)
+    reader = _Reader(text, base, peers_to_come)
     config = reader.read(document)
     if config is None or reader.problems:
         raise ConfigError(reader.problems, source)
@@ -47,9 +47,10 @@ def parse(text: str, *, base: Path, source: str = "tahoeish.toml") -> Config:
 class _Reader:
     """Goes through one document and collects what is wrong with it on the way."""
 
-    def __init__(self, text: str, base: Path) -> None:
+    def __init__(self, text: str, base: Path, peers_to_come: bool) -> None:
         self._text = text
         self._base = base
+        self._peers_to_come = peers_to_come
         self._peers: dict[KeyPath, Peer] = {}
         self.problems: list[Problem] = []
 
@@ -73,7 +74,7 @@ class _Reader:
             sections["grid"] = replace(grid, peers=tuple(self._peers.values()))
         if gateway and storage and not gateway.enabled and not storage.enabled:
             self._report(("gateway", "enabled"), "then [storage] must be enabled, or the node has nothing to do")
-        if encoding and grid and gateway and gateway.enabled:
+        if encoding and grid and gateway and gateway.enabled and not self._peers_to_come:
             self._check_peers_suffice(encoding, grid)
         return None if None in sections.values() else Config(**sections)
 
