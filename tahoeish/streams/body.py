@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 HIGH_WATER = 32 * 1024
 """
 Bytes that may wait unread before the flow is paused. What one `recv` brings after that is kept, too: 64 KiB when there
-are many bodies, 128 KiB when there are few.
+are many bodies, 128 KiB when there are few, 512 KiB at a storage node.
 """
 
 

@@ -8,6 +8,7 @@ the parser works, and the request acts when it has come to rest, at the end of `
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SHORT_REST = 64 * 1024
 """When no more than this is left of a body that nobody reads, taking it is cheaper than a new connection."""
+
+SHORTEST_WAIT = 16 * 1024
+"""What isn't more than this needn't gather."""
 
 
 class Http1Channel(HTTPChannel):
@@ -109,6 +113,7 @@ class Http1Flow:
         self._linger_bytes = linger_bytes
         self._linger_seconds = linger_seconds
         self._linger_call: IDelayedCall | None = None
+        self._least = 1
         self._expected = self._take_expectation()
 
     def take_at_once(self, size: int) -> None:
@@ -116,6 +121,18 @@ class Http1Flow:
         # What isn't a socket gives what it has.
         if hasattr(self._transport, "bufferSize"):
             self._transport.bufferSize = size
+
+    def let_gather(self, remaining: int | None) -> None:
+        """Wake up only when the socket has a gulp, or what is sure to come of the `remaining` bytes of the body."""
+        connection = getattr(self._transport, "transport", self._transport)
+        if not hasattr(connection, "socket"):
+            return
+        # Of TLS's last records, up to one may be here already without having been understood.
+        least = min(connection.bufferSize, (remaining or 0) - 2 * SHORTEST_WAIT)
+        least = least if least > SHORTEST_WAIT else 1
+        if least != self._least:
+            self._least = least
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
 
     def pause(self) -> None:
         self._transport.pauseProducing()

@@ -64,7 +64,7 @@ class IBoundedResource(IResource):
     max_body: int = Attribute("The most bytes that it takes.")
 
 
-SMALLEST_GULP, LARGEST_GULP = 64 * 1024, 128 * 1024
+SMALLEST_GULP = 64 * 1024
 GULPS = 16 * 1024 * 1024
 """What all bodies of a site may hold together, as long as that is possible, of what their sockets have brought."""
 
@@ -116,12 +116,16 @@ class StreamingRequest(server.Request):
             deadline=limits.deadline if length != 0 else 0,
         )
         self._flow.take_at_once(channel.site.gulp(length))
+        if channel.site.lets_gather:
+            self._flow.let_gather(length)
         channel.suspend_timeout()
         self._head_in = True
 
     def handleContentChunk(self, data: bytes) -> None:
         self.body.arrived(data)
         self._flow.swallow(len(data))
+        if self.channel.site.lets_gather:
+            self._flow.let_gather(self.body.remaining)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self._content_in = True
@@ -276,6 +280,10 @@ class StreamingSite(server.Site):
     `changed` is called when there are more or fewer of one of them.
     """
 
+    largest_gulp = 128 * 1024
+    lets_gather = False
+    """Let a body gather in the socket until it is worth waking up for. It saves much, and takes the system's memory."""
+
     requestFactory = StreamingRequest
     # The attribute's own type is that of Twisted's switch between HTTP/1.1 and HTTP/2.
     protocol = Http1Channel  # type: ignore[assignment]
@@ -303,8 +311,8 @@ class StreamingSite(server.Site):
         How many bytes of a body are taken from its socket at once: the more, the less work it is, but each of the
         bodies that nobody reads at the moment may hold as many.
         """
-        wanted = LARGEST_GULP if length is None else length
-        return max(SMALLEST_GULP, min(LARGEST_GULP, wanted, GULPS // (len(self.transfers) + 1)))
+        wanted = self.largest_gulp if length is None else length
+        return max(SMALLEST_GULP, min(self.largest_gulp, wanted, GULPS // (len(self.transfers) + 1)))
 
     def connected(self, number: int) -> None:
         """So many clients have come; if it is negative, gone."""

@@ -41,6 +41,9 @@ class VersionEndpoint:
 class StorageSite(StreamingSite):
     """Everything that a storage node serves to those who know its swissnum."""
 
+    largest_gulp = 512 * 1024
+    lets_gather = True
+
     def __init__(
         self,
         swissnum: str,
