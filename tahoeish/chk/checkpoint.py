@@ -34,13 +34,17 @@ EMPTY_CHAIN = bytes(HASH_SIZE)
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where an encoder stood when `segments` segments, with the file's first `offset` bytes, were absorbed."""
+    """
+    Where an encoder stood when `segments` segments, with the file's first `offset` bytes, were absorbed.
+
+    The records are those of the segments from `since` on.
+    """
 
     segments: int
     offset: int
     state: bytes = field(repr=False)
+    since: int
     records: bytes = field(repr=False)
-    """Those of the segments since the earlier checkpoint that it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

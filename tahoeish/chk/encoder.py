@@ -145,6 +145,20 @@ class Encoder:
         return self._received
 
     @property
+    def ended(self) -> bool:
+        """Whether there is no more plaintext."""
+        return self._ended
+
+    @property
+    def segments_absorbed(self) -> int:
+        return self._absorbed
+
+    @property
+    def segments_cut(self) -> int:
+        """How many have been handed out, absorbed or not."""
+        return self._handed_out
+
+    @property
     def segment_size(self) -> int:
         """Of an unknown length's only segment, this is an upper bound until the end."""
         return self._segment_size
@@ -267,7 +281,7 @@ class Encoder:
             record(self._crypttext_tree.leaf(number), [tree.leaf(number) for tree in self._block_trees])
             for number in range(since, self._absorbed)
         )
-        return Checkpoint(self._absorbed, offset, state.pack(), records)
+        return Checkpoint(self._absorbed, offset, state.pack(), since, records)
 
     def tail(self) -> bytes:
         """The plaintext behind the last full segment: what no checkpoint has, however late."""

@@ -23,6 +23,9 @@ _UEB_LENGTHS: Final = {1: struct.Struct(">L"), 2: struct.Struct(">Q")}
 _VERSION: Final = struct.Struct(">L")
 MAX_HEADER_SIZE: Final = _HEADERS[2].size
 
+SHARE_BEGINNING: Final = bytes(3)
+"""What the header of every share begins with, whatever its version."""
+
 # An offset has to leave room for a length behind it within a signed 64-bit file offset.
 _OFFSET_LIMIT: Final = 1 << 62
 

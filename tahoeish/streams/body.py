@@ -145,6 +145,11 @@ class BodyStream:
         return self._error
 
     @property
+    def awaited(self) -> bool:
+        """Somebody waits for more of it."""
+        return self._reader is not None
+
+    @property
     def wants_flow(self) -> bool:
         """False while the connection is to be left alone; it asks after somebody else has resumed it."""
         return not self._paused

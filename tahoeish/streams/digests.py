@@ -61,7 +61,7 @@ _REGISTERED = {
     "crc32c": "crc32c",
 }
 _TUS = {"sha1": "sha-1", "md5": "md5", "sha256": "sha-256", "sha512": "sha-512", "crc32": "crc32"}
-_OWNCLOUD = {"sha1": "sha-1", "md5": "md5", "sha256": "sha-256", "adler32": "adler32"}
+_OWNCLOUD = {"sha1": "sha-1", "md5": "md5", "sha256": "sha-256", "sha512": "sha-512", "adler32": "adler32"}
 _AMAZON_PREFIX = "x-amz-checksum-"
 _AMAZON = {
     "sha1": "sha-1",

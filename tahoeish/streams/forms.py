@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import TypeAlias
 
 from multipart import (
     MultipartError,
@@ -12,7 +13,7 @@ from multipart import (
     parse_options_header,
 )
 
-from tahoeish.streams.body import BodyStream
+_Bytes: TypeAlias = bytes | bytearray | memoryview
 
 MAX_PARTS = 10_000
 """A form with more parts than this isn't a person choosing files."""
@@ -35,6 +36,8 @@ class FormPart:
         self.name: str = segment.name
         self.filename: str | None = segment.filename
         self.content_type: str = segment.content_type
+        self.fields = _joined(segment.headerlist)
+        """Its header: names in lower case, the values of a repeated one joined by commas."""
         self.ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
@@ -60,16 +63,17 @@ class FormPart:
 
 
 class FormStream:
-    """The parts of one body: `async for part in form`."""
+    """The parts of one body: `async for part in form`. What is wrong with the body is told to all who go on."""
 
-    def __init__(self, body: BodyStream, content_type: str) -> None:
+    def __init__(self, body: AsyncIterable[_Bytes], content_type: str) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get("boundary", "")
         if kind != "multipart/form-data":
             raise BadForm(f"a form has the content type multipart/form-data, not {kind or 'none'!r}")
         if not boundary or len(boundary) > 200:
             raise BadForm("the content type multipart/form-data needs a boundary")
-        self._body = body
+        self._body = aiter(body)
+        self._failure: Exception | None = None
         self._events: Iterator[MultipartSegment | bytes | bytearray | None] = iter(())
         try:
             self._parser = PushMultipartParser(boundary, max_segment_count=MAX_PARTS)
@@ -81,7 +85,7 @@ class FormStream:
             event = await self._next_event()
             if event is None:
                 # Behind the last boundary may be more of the body, which is nobody's business, but has to be taken.
-                async for _ in self._body:
+                while await self._read():
                     pass
                 return
             assert isinstance(event, MultipartSegment)
@@ -98,7 +102,7 @@ class FormStream:
                     return event
                 if self._parser.closed:
                     return None
-                data = await self._body.read()
+                data = await self._read()
                 if not data and self._parser.closed:
                     return None
                 self._events = self._parser.parse(data)
@@ -111,3 +115,24 @@ class FormStream:
             raise BadForm(f"the form is out of bounds: {error}") from error
         except MultipartError as error:
             raise BadForm(f"the form is broken: {error}") from error
+
+    async def _read(self) -> bytes | bytearray:
+        """The next bytes of the body, empty at its end."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            async for piece in self._body:
+                # The parser can't take a view.
+                return bytes(piece) if isinstance(piece, memoryview) else piece
+        except Exception as error:
+            self._failure = error
+            raise
+        return b""
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in headers:
+        name = name.lower()
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields

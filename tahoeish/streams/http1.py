@@ -8,26 +8,37 @@ the parser works, and the request acts when it has come to rest, at the end of `
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, Request
+from zope.interface import implementer
+
+from tahoeish.streams.channel import take_expectation
+from tahoeish.streams.gathering import Gathering
+from tahoeish.streams.records import BatchingTLSTransport
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
 
+LARGEST_SEND = 512 * 1024
+"""What the system is given to send at a time."""
+
 SHORT_REST = 64 * 1024
 """When no more than this is left of a body that nobody reads, taking it is cheaper than a new connection."""
 
-SHORTEST_WAIT = 16 * 1024
-"""What isn't more than this needn't gather."""
+
+REASONS = {104: "Upload Resumption Supported"} | {status.value: status.phrase for status in HTTPStatus}
+"""Of statuses; 104 is newer than the table."""
 
 
+@implementer(IHandshakeListener)
 class Http1Channel(HTTPChannel):
-    """One connection. Speaks HTTP/1.0 and 1.1 only."""
+    """One connection. Speaks HTTP/1.0 and 1.1, and makes way when its client has chosen HTTP/2."""
 
     requests: list[StreamingRequest]
     site: StreamingSite
@@ -42,6 +53,30 @@ class Http1Channel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self.site.connected(-1)
+
+    def handshakeCompleted(self) -> None:
+        transport: Any = self.transport
+        if transport.negotiatedProtocol != b"h2":
+            return
+        transport.unregisterProducer()
+        self.setTimeout(None)
+        self.site.connected(-1)
+        # From now on the TLS below speaks with that one, as if it had from the start.
+        transport.wrappedProtocol = self.site.build_http2()
+        transport.wrappedProtocol.makeConnection(transport)
+
+    def request_line(self) -> tuple[bytes, bytes, bytes]:
+        return self._command, self._path, self._version
+
+    def begin(self, request: StreamingRequest, length: int | None) -> Http1Flow:
+        limits = self.site.limits
+        flow = Http1Flow(self, request, linger_bytes=limits.linger_bytes, linger_seconds=limits.linger_seconds)
+        flow.take_at_once(self.site.gulp(length))
+        if self.site.lets_gather and length:
+            flow.let_gather(length)
+        # From head to end of a body, the body's own clock counts: it knows who is waiting for whom.
+        self._suspended_timeout = self.setTimeout(None)
+        return flow
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
@@ -63,11 +98,16 @@ class Http1Channel(HTTPChannel):
         super().resumeProducing()
         self._keep_paused()
 
-    def suspend_timeout(self) -> None:
-        """From head to end of a body, the body's own clock counts: it knows who is waiting for whom."""
-        self._suspended_timeout = self.setTimeout(None)
+    def requestDone(self, request: Request) -> None:
+        if isinstance(self.transport, BatchingTLSTransport):
+            # The end of an answer waits for nothing that could go with it.
+            self.transport.flush()
+        super().requestDone(request)
 
     def allContentReceived(self) -> None:
+        for line in getattr(self._transferDecoder, "_trailerHeaders", ()):
+            name, _, value = bytes(line).partition(b":")
+            self.requests[-1].trailers.addRawHeader(name.strip(), value.strip())
         if self._suspended_timeout is not None:
             self.setTimeout(self._suspended_timeout)
             self._suspended_timeout = None
@@ -113,26 +153,34 @@ class Http1Flow:
         self._linger_bytes = linger_bytes
         self._linger_seconds = linger_seconds
         self._linger_call: IDelayedCall | None = None
-        self._least = 1
-        self._expected = self._take_expectation()
+        self._gathering: Gathering | None = None
+        self._expected = take_expectation(request)
 
     def take_at_once(self, size: int) -> None:
-        """From now on, ask the socket for so many bytes each time."""
+        """From now on, ask the socket for so many bytes each time, and give it as many as it takes."""
         # What isn't a socket gives what it has.
         if hasattr(self._transport, "bufferSize"):
             self._transport.bufferSize = size
+            self._transport.SEND_LIMIT = LARGEST_SEND
 
-    def let_gather(self, remaining: int | None) -> None:
-        """Wake up only when the socket has a gulp, or what is sure to come of the `remaining` bytes of the body."""
+    def let_gather(self, remaining: int) -> None:
+        """Take the body in gulps, of which so many bytes are to come."""
+        # Below TLS, if that is there; what isn't a socket at all can't be told.
         connection = getattr(self._transport, "transport", self._transport)
-        if not hasattr(connection, "socket"):
-            return
-        # Of TLS's last records, up to one may be here already without having been understood.
-        least = min(connection.bufferSize, (remaining or 0) - 2 * SHORTEST_WAIT)
-        least = least if least > SHORTEST_WAIT else 1
-        if least != self._least:
-            self._least = least
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+        if self._gathering is None and hasattr(connection, "socket"):
+            self._gathering = Gathering(connection, connection.bufferSize, self._channel.callLater)
+        self.noted(0, remaining)
+
+    def noted(self, size: int, remaining: int | None) -> None:
+        if self._linger_call is not None:
+            self._linger_bytes -= size
+            if self._linger_bytes < 0:
+                self.abort()
+        elif self._gathering is not None and remaining is not None:
+            self._gathering.expect(remaining)
+
+    def settled(self) -> None:
+        """The socket waits by itself."""
 
     def pause(self) -> None:
         self._transport.pauseProducing()
@@ -143,14 +191,18 @@ class Http1Flow:
     def invite(self) -> None:
         if self._expected:
             self._expected = False
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.write_interim(100, {})
+
+    def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
+        lines = [f"HTTP/1.1 {code} {REASONS.get(code, '')}".encode("ascii")]
+        lines += [b"%b: %b" % field for field in headers.items()]
+        self._transport.write(b"\r\n".join([*lines, b"", b""]))
 
     def abort(self) -> None:
         self.close()
         self._transport.abortConnection()
 
     def before_early_answer(self) -> None:
-        """The head of a response is about to be written while the body isn't in."""
         rest = self._request.body.remaining
         if self._expected or rest is None or rest > SHORT_REST or self._request.body.error is not None:
             self._channel.persistent = False
@@ -164,27 +216,16 @@ class Http1Flow:
             if half_close is not None:
                 half_close()
 
-    def swallow(self, size: int) -> None:
-        """Count what came in during the linger."""
-        if self._linger_call is not None:
-            self._linger_bytes -= size
-            if self._linger_bytes < 0:
-                self.abort()
+    def sent(self) -> None:
+        """What is written is the connection's business, which outlives its requests."""
 
     def close(self) -> None:
-        """The body's last byte is in, or the connection is lost: nothing to wait for any more."""
         if self._linger_call is not None and self._linger_call.active():
             self._linger_call.cancel()
         self._linger_call = None
+        if self._gathering is not None:
+            self._gathering.stop()
 
     @property
     def _transport(self) -> Any:
         return self._channel.transport
-
-    def _take_expectation(self) -> bool:
-        # twisted.web sends "100 Continue" by itself to any request that still has this header when its head has
-        # been looked at, before a resource could refuse.
-        headers = self._request.requestHeaders
-        expected = headers.getRawHeaders(b"Expect") or []
-        headers.removeHeader(b"Expect")
-        return [value.lower() for value in expected] == [b"100-continue"] and self._request.clientproto == b"HTTP/1.1"

@@ -1,19 +1,18 @@
 """
-The body of a request that we send: an `IBodyProducer` over buffers, or over an asynchronous stream.
+The body of a request that we send: an `IBodyProducer` over an asynchronous stream.
 
 Theory of operation. A producer is a coroutine that writes, and a valve that the transport opens and closes.
 The coroutine passes the valve before it asks its source for more, so a source is never ahead of the socket by
 more than the buffer in hand.
 
-Most transports take `bytes` and nothing else: TCP refuses a memoryview, and where it has several writes at once,
+Transports take `bytes` and nothing else: TCP refuses a memoryview, and where it has several writes at once,
 as with each chunk of a chunked body, it joins them. So a buffer goes out in pieces of at most `PIECE`, which
-bounds every copy that is made on the way. Bytes no longer than that are handed over as they are. A TLS transport of
-`tahoeish.streams.records` takes memoryviews, and encrypts from them, so that nothing is copied at all.
+bounds every copy that is made on the way. Bytes no longer than that are handed over as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Coroutine, Iterable, Iterator
 from inspect import CORO_SUSPENDED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +51,6 @@ class SourceTooLong(SourceLengthMismatch):
     def __init__(self, promised: int) -> None:
         super().__init__(f"the source gave more than the {promised} bytes that were promised")
         self.promised = promised
-
-
-def views(buffer: Buffer) -> Iterator[memoryview]:
-    """What `buffer` holds, in pieces that are not copied."""
-    with memoryview(buffer) as whole, whole.cast("B") as octets:
-        for start in range(0, len(octets), PIECE):
-            yield octets[start : start + PIECE]
 
 
 def cut(buffer: Buffer) -> Iterator[bytes]:
@@ -124,10 +116,10 @@ class _Production:
         if self._stopped:
             raise CancelledError()
 
-    async def write(self, consumer: IConsumer, pieces: Iterable[bytes | memoryview]) -> None:
+    async def write(self, consumer: IConsumer, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             await self.clearance()
-            consumer.write(piece)  # type: ignore[arg-type]
+            consumer.write(piece)
 
     def stop(self) -> None:
         if self._stopped:
@@ -153,40 +145,6 @@ class _Production:
             self.finished.errback(reason)
         elif not reason.check(CancelledError):
             _log.failure("the source of a body failed when it was stopped", failure=reason)
-
-
-@implementer(IBodyProducer)
-class BufferProducer:
-    """
-    A body made of buffers, in order. It can be produced again from the start, so a request can be retried.
-
-    The buffers must not change until the request is over. `copied` is for transports that take nothing but bytes.
-    """
-
-    def __init__(self, buffers: Sequence[Buffer], *, copied: bool = True) -> None:
-        self.length = sum(memoryview(buffer).nbytes for buffer in buffers)
-        self._buffers = buffers
-        self._pieces: Callable[[Buffer], Iterator[bytes | memoryview]] = cut if copied else views
-        self._production = _Production()
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        self._production.stop()
-        production = self._production = _Production()
-        production.start(self._write_all(production, consumer))
-        return production.finished
-
-    def pauseProducing(self) -> None:
-        self._production.valve.close()
-
-    def resumeProducing(self) -> None:
-        self._production.valve.open()
-
-    def stopProducing(self) -> None:
-        self._production.stop()
-
-    async def _write_all(self, production: _Production, consumer: IConsumer) -> None:
-        for buffer in self._buffers:
-            await production.write(consumer, self._pieces(buffer))
 
 
 @implementer(IBodyProducer)

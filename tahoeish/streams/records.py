@@ -8,7 +8,8 @@ from OpenSSL together. Nothing else differs: `BufferingTLSTransport` has the han
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
@@ -25,6 +26,9 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TL
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 RECORD = 16 * 1024
 """What a record holds, by TLS's own rules."""
 
@@ -33,6 +37,10 @@ AT_ONCE = 256 * 1024
 
 _OVERHEAD = 64
 """What a record adds to its content, or a little more; too much costs nothing, too little another call."""
+
+
+_WORTH_JOINING = 4 * RECORD
+"""Fewer bytes than these are copied sooner than sealed in several goes."""
 
 
 class BatchingTLSTransport(BufferingTLSTransport):
@@ -51,7 +59,8 @@ class BatchingTLSTransport(BufferingTLSTransport):
         self.write = self._write_any  # type: ignore[method-assign]
 
     def makeConnection(self, transport: Any) -> None:
-        transport.SEND_LIMIT = AT_ONCE
+        # Else the last few bytes would have to wait for the socket once more.
+        transport.SEND_LIMIT = _sealed_size(AT_ONCE)
         super().makeConnection(transport)
 
     @property
@@ -66,6 +75,28 @@ class BatchingTLSTransport(BufferingTLSTransport):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._write_small = self.write
+
+    def flush(self) -> None:
+        """What has been written is all for now, and needn't wait for more."""
+        # This, unlike its `flush`, also spares the reactor the turn that it has asked for.
+        self._aggregator.close()
+
+    def write_together(self, buffers: Sequence[Buffer]) -> None:
+        """Once the handshake is done, and without waiting for more."""
+        if self.disconnecting or self._lostTLSConnection:
+            return
+        self._aggregator.flush()
+        content = sum([memoryview(buffer).nbytes for buffer in buffers])
+        try:
+            if content <= _WORTH_JOINING:
+                self._tlsConnection.sendall(b"".join(buffers))
+            else:
+                for buffer in buffers:
+                    self._tlsConnection.sendall(buffer)
+        except SSL.Error:
+            self._tlsShutdownFinished(Failure())
+        else:
+            self._flush_records(content)
 
     def _write_any(self, data: bytes | memoryview) -> None:
         if len(data) <= RECORD:
@@ -90,7 +121,7 @@ class BatchingTLSTransport(BufferingTLSTransport):
 
     def _flush_records(self, content: int) -> None:
         """Hand everything to the transport that OpenSSL has made of so many bytes."""
-        room = content + (content // RECORD + 1) * _OVERHEAD
+        room = _sealed_size(content)
         try:
             while True:
                 produced = self._tlsConnection.bio_read(room)
@@ -99,6 +130,11 @@ class BatchingTLSTransport(BufferingTLSTransport):
                     return
         except SSL.WantReadError:
             pass
+
+    def _checkHandshakeStatus(self) -> None:
+        super()._checkHandshakeStatus()
+        if self._handshakeDone:
+            self._flushSendBIO()
 
     def _flushReceiveBIO(self) -> None:
         ended: Failure | None = None
@@ -124,7 +160,15 @@ class BatchingTLSTransport(BufferingTLSTransport):
             self._tlsShutdownFinished(None)
         elif ended is not None:
             self._tlsShutdownFinished(ended)
+        elif records:
+            # What TLS itself may have to say now goes with what is written next, as it may.
+            return
         self._flushSendBIO()
+
+
+def _sealed_size(content: int) -> int:
+    """At the most, when it goes in a few pieces."""
+    return content + (content // RECORD + 8) * _OVERHEAD
 
 
 class BatchingTLSFactory(TLSMemoryBIOFactory):

@@ -8,9 +8,11 @@ other resource works as it always did in twisted.web, but its body is bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -19,7 +21,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import datetimeToString, parse_qs
+from twisted.web.http import H2_ENABLED, datetimeToString, parse_qs
+from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from zope.interface import Attribute
 
@@ -31,7 +34,11 @@ from tahoeish.streams.body import (
     ClientGone,
     NodeStopping,
 )
-from tahoeish.streams.http1 import Http1Channel, Http1Flow
+from tahoeish.streams.channel import Channel, RequestFlow
+from tahoeish.streams.http1 import Http1Channel
+
+if TYPE_CHECKING:
+    from tahoeish.streams.http2 import Http2Connection
 
 log = Logger()
 
@@ -39,7 +46,11 @@ _PLACE = re.compile(rb"[a-z]{0,20}")
 """What the first part of an address looks like where it names a place of the site; nothing made up."""
 
 
-class BadHead(Exception):
+class ClientsFault(Exception):
+    """What a client has to be told, and nobody else needs to know."""
+
+
+class BadHead(ClientsFault):
     """The head of a request breaks HTTP's rules."""
 
     http_status = 400
@@ -65,6 +76,7 @@ class IBoundedResource(IResource):
 
 
 SMALLEST_GULP = 64 * 1024
+LARGEST_WINDOW = 1024 * 1024
 GULPS = 16 * 1024 * 1024
 """What all bodies of a site may hold together, as long as that is possible, of what their sockets have brought."""
 
@@ -82,18 +94,22 @@ class BodyLimits:
 
 class StreamingRequest(server.Request):
     """
-    One request. `body` is there from the moment the head is in.
+    One request. `body` is there from the moment the head is in, and when the body has been read to its end, `trailers`
+    are the fields that came after it.
 
     Unlike twisted.web's own, `finish` may be called at any time, also while the client is still sending, and after
     it has gone.
     """
 
-    channel: Http1Channel
+    channel: Channel  # type: ignore[assignment]
     site: StreamingSite
     body: BodyStream
+    trailers: Headers
+    closing_fields: Mapping[str, str] = MappingProxyType({})
+    """What follows the response's body, if it has been announced; to be set before the end."""
     resource: IResource | None = None
 
-    _flow: Http1Flow
+    _flow: RequestFlow
     _head_in = False
     _content_in = False
     _answered = False
@@ -106,8 +122,9 @@ class StreamingRequest(server.Request):
         channel = self.channel
         limits = channel.site.limits
         # twisted.web fills these in only once the body is complete.
-        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
-        self._flow = Http1Flow(channel, self, linger_bytes=limits.linger_bytes, linger_seconds=limits.linger_seconds)
+        self.method, self.uri, self.clientproto = channel.request_line()
+        self.trailers = Headers()
+        self._flow = channel.begin(self, length)
         self.body = BodyStream(
             self._flow,
             channel.site.reactor,
@@ -115,17 +132,11 @@ class StreamingRequest(server.Request):
             idle_timeout=limits.idle_timeout,
             deadline=limits.deadline if length != 0 else 0,
         )
-        self._flow.take_at_once(channel.site.gulp(length))
-        if channel.site.lets_gather:
-            self._flow.let_gather(length)
-        channel.suspend_timeout()
         self._head_in = True
 
     def handleContentChunk(self, data: bytes) -> None:
         self.body.arrived(data)
-        self._flow.swallow(len(data))
-        if self.channel.site.lets_gather:
-            self._flow.let_gather(self.body.remaining)
+        self._flow.noted(len(data), self.body.remaining)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self._content_in = True
@@ -162,10 +173,18 @@ class StreamingRequest(server.Request):
         if self._work is None:
             self._begin()
         self.body.flush()
+        self._flow.settled()
 
     def body_malformed(self) -> None:
         """The transfer coding is broken; there is no telling where the body ends."""
         self.body.fail(BodyMalformed("the chunked transfer coding of the body is broken"))
+
+    def end_early(self) -> None:
+        """The response ends here, and nothing more will be taken of the body."""
+        self._content_in = True
+        self._flow.close()
+        self.body.fail(BodyTruncated("it was answered before it was in"))
+        super().finish()
 
     # What a resource calls.
 
@@ -174,17 +193,38 @@ class StreamingRequest(server.Request):
             self._flow.before_early_answer()
         super().write(data)
 
+    def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
+        """
+        Tell the client something before the response itself, as `104 Upload Resumption Supported`.
+
+        HTTP/1.0 knows nothing of the kind, and it is too late once the response has begun; then nothing happens.
+        """
+        if self.clientproto != b"HTTP/1.0" and not self.startedWriting and not self._disconnected:
+            self._flow.write_interim(code, headers)
+
+    @property
+    def takes_closing_fields(self) -> bool:
+        """The client reads on behind the body of the response."""
+        codings = b",".join(self.requestHeaders.getRawHeaders(b"TE") or []).lower().split(b",")
+        return self.clientproto != b"HTTP/1.0" and b"trailers" in (coding.strip() for coding in codings)
+
+    def announce_closing_fields(self, names: Iterable[str]) -> None:
+        """When all other fields of the head have been set: these come behind the body."""
+        self.setHeader(b"Trailer", ", ".join(names).encode())
+        if self.clientproto == b"HTTP/1.1":
+            # There, only chunks are followed by something.
+            self.responseHeaders.removeHeader(b"Content-Length")
+
     def finish(self) -> None:
         if self._disconnected or self.finished or self._answered:
             return
         if self._content_in:
+            self._end_chunks()
             super().finish()
             return
         if not self.startedWriting:
             self.write(b"")
-        if self.chunked:
-            self.channel.write(b"0\r\n\r\n")
-            self.chunked = 0
+        self._end_chunks()
         self._answered = True
         self._flow.answer_early()
 
@@ -208,12 +248,19 @@ class StreamingRequest(server.Request):
 
     # Inside.
 
+    def _end_chunks(self) -> None:
+        if self.chunked:
+            lines = [f"{name}: {value}\r\n" for name, value in self.closing_fields.items()]
+            self.channel.write(f"0\r\n{''.join(lines)}\r\n".encode())
+            self.chunked = 0
+
     def _begin(self) -> None:
         self.site = self.channel.site
         self.site.transfers.add(self)
         self.site.changed()
         self._work = Deferred.fromCoroutine(self._serve())
         self._work.addErrback(lambda failure: log.failure("a request was not answered", failure))
+        self._work.addCallback(lambda _: self._flow.sent())
         self._work.addBoth(lambda _: self.site._transfer_ended(self))
 
     async def _serve(self) -> None:
@@ -251,7 +298,7 @@ class StreamingRequest(server.Request):
 
     def _fail(self, failure: Failure) -> None:
         if self._disconnected:
-            if not failure.check(BodyError, CancelledError):
+            if not failure.check(BodyError, ClientsFault, CancelledError):
                 log.failure("after the client had gone", failure)
         elif self.startedWriting:
             # Too late for another status. A client that counts, or waits for the last chunk, sees that it's broken.
@@ -280,7 +327,10 @@ class StreamingSite(server.Site):
     `changed` is called when there are more or fewer of one of them.
     """
 
+    # The node says itself where it listens.
+    noisy = False
     largest_gulp = 128 * 1024
+    speaks_http2 = True
     lets_gather = False
     """Let a body gather in the socket until it is worth waking up for. It saves much, and takes the system's memory."""
 
@@ -302,6 +352,7 @@ class StreamingSite(server.Site):
         super().__init__(resource, reactor=reactor, timeout=self.limits.idle_timeout)
         self.transfers: set[StreamingRequest] = set()
         self.connections = 0
+        self.farewells: set[Callable[[], None]] = set()
         self.changed: Callable[[], None] = _nobody_minds
         self.failed = failed or answer_plainly
         self._quiet: list[Deferred[None]] = []
@@ -311,8 +362,11 @@ class StreamingSite(server.Site):
         How many bytes of a body are taken from its socket at once: the more, the less work it is, but each of the
         bodies that nobody reads at the moment may hold as many.
         """
-        wanted = self.largest_gulp if length is None else length
-        return max(SMALLEST_GULP, min(self.largest_gulp, wanted, GULPS // (len(self.transfers) + 1)))
+        return self._portion(self.largest_gulp, length)
+
+    def window(self, length: int | None) -> int:
+        """How many bytes of a body may be under way in a stream of HTTP/2, which no socket of its own holds back."""
+        return self._portion(LARGEST_WINDOW, length)
 
     def connected(self, number: int) -> None:
         """So many clients have come; if it is negative, gone."""
@@ -326,6 +380,10 @@ class StreamingSite(server.Site):
         quiet: Deferred[None] = Deferred(self._quiet.remove)
         self._quiet.append(quiet)
         return quiet
+
+    def _portion(self, largest: int, length: int | None) -> int:
+        wanted = largest if length is None else length
+        return max(SMALLEST_GULP, min(largest, wanted, GULPS // (len(self.transfers) + 1)))
 
     def _transfer_ended(self, request: StreamingRequest) -> None:
         self.transfers.discard(request)
@@ -360,8 +418,19 @@ class StreamingSite(server.Site):
         )
 
     def acceptableProtocols(self) -> list[bytes]:
-        # Twisted would offer "h2" as soon as the h2 package can be imported, and its HTTP/2 doesn't come by here.
-        return [b"http/1.1"]
+        return [b"h2", b"http/1.1"] if self.speaks_http2 and H2_ENABLED else [b"http/1.1"]
+
+    def build_http2(self) -> Http2Connection:
+        """The protocol of a client that has chosen HTTP/2."""
+        # Here, because the packages that it needs may be missing where nobody speaks it.
+        from tahoeish.streams.http2 import Http2Connection
+
+        return Http2Connection(self)
+
+    def retire(self) -> None:
+        """Ask the clients that can be asked to send no more requests. What they have sent is still answered."""
+        for ask in list(self.farewells):
+            ask()
 
 
 def _nobody_minds() -> None:

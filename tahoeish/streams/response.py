@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest
 
 PIECE = 64 * 1024
-"""What is handed to the transport at a time: enough to be quick, little enough to wait in it for a slow client."""
+"""What is handed to the transport at a time in the beginning: little enough to wait in it for a slow client."""
+
+LARGEST_PIECE = 512 * 1024
+"""The same for a client that takes what it gets at once: each time costs both sides as much as many bytes."""
+
+AT_ONCE_SECONDS = 0.02
 
 
 @implementer(IPushProducer)
@@ -32,17 +37,23 @@ class ResponseWriter:
         self._request = request
         self._clock = clock
         self._idle_timeout = idle_timeout
-        self._piece = piece
+        self._piece = self._smallest = piece
         self._paused = False
+        self._waiting_since = 0.0
         self._drained: Deferred[None] | None = None
         self._idle_call: IDelayedCall | None = None
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Returns when the client has taken enough of it; raises `ClientGone` when it never will."""
-        view = memoryview(data)
-        for start in range(0, len(view), self._piece):
+        if isinstance(data, bytes) and len(data) <= self._piece:
             await self._when_drained()
-            self._request.write(bytes(view[start : start + self._piece]))
+            self._request.write(data)
+            return
+        rest = memoryview(data)
+        while rest:
+            await self._when_drained()
+            piece, rest = rest[: self._piece], rest[self._piece :]
+            self._request.write(bytes(piece))
 
     # What the transport calls.
 
@@ -51,6 +62,9 @@ class ResponseWriter:
 
     def resumeProducing(self) -> None:
         self._paused = False
+        if self._drained is not None:
+            took_at_once = self._clock.seconds() - self._waiting_since < AT_ONCE_SECONDS
+            self._piece = min(2 * self._piece, LARGEST_PIECE) if took_at_once else self._smallest
         self._release(None)
 
     def stopProducing(self) -> None:
@@ -66,6 +80,7 @@ class ResponseWriter:
             raise ClientGone("the client went away before it had the whole response")
         if not self._paused:
             return
+        self._waiting_since = self._clock.seconds()
         self._drained = Deferred(self._forget)
         if self._idle_timeout:
             self._idle_call = self._clock.callLater(self._idle_timeout, self._give_up)

@@ -1,4 +1,4 @@
-"""Waiting for several coroutines at once, and for one that must not be interrupted."""
+"""Waiting for several coroutines at once, together with others, and for one that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         if isinstance(outcome, Failure):
             outcome.raiseException()
     return [result for _, result in outcomes]
+
+
+async def share_of(common: Deferred[T]) -> T:
+    """What `common` brings, for one of several who wait for it; that one may be cancelled without it."""
+    share: Deferred[T] = Deferred()
+
+    def pass_on(outcome: T | Failure) -> T | Failure:
+        if not share.called:
+            # A failure sets off errbacks here, too.
+            share.callback(outcome)
+        return outcome
+
+    common.addBoth(pass_on)
+    return await share
 
 
 def to_the_end(work: Coroutine[Any, Any, T]) -> Deferred[T]:

@@ -14,17 +14,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
-
-from tahoeish.streams.attentive import AttentiveEndpoint
-from tahoeish.streams.records import BatchingTLSEndpoint
 
 
 class WrongKey(Exception):
@@ -49,8 +42,12 @@ def expect_key(chain: list[x509.Certificate], wanted: bytes) -> None:
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _PinnedConnections:
-    """Makes TLS connections that end when the handshake has shown another key. They tell no server name."""
+class PinnedTLS:
+    """
+    Makes TLS connections that end when the handshake has shown another key than that with the hash `key_hash`.
+
+    They tell no server name.
+    """
 
     def __init__(self, key_hash: bytes) -> None:
         self._key_hash = key_hash
@@ -69,63 +66,3 @@ class _PinnedConnections:
         connection = self._options.clientConnectionForTLS(tlsProtocol)
         connection.set_info_callback(look)
         return connection
-
-
-@implementer(IAgentEndpointFactory)
-class _PinnedEndpoints:
-    def __init__(self, reactor: IReactorTime, key_hash: bytes, connect_timeout: float) -> None:
-        self._reactor = reactor
-        self._creator = _PinnedConnections(key_hash)
-        self._connect_timeout = connect_timeout
-        # It is asked for with every request, also where a connection has been kept.
-        self._made: dict[tuple[bytes, int], IStreamClientEndpoint] = {}
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        if uri.scheme != b"https":
-            raise ValueError("there is a key to be checked only in https")
-        address = (uri.host, uri.port)
-        if address not in self._made:
-            self._made = {address: self._make(uri)}
-        return self._made[address]
-
-    def _make(self, uri: URI) -> IStreamClientEndpoint:
-        endpoint = HostnameEndpoint(self._reactor, uri.host.decode("ascii"), uri.port, timeout=self._connect_timeout)
-        return AttentiveEndpoint(BatchingTLSEndpoint(self._creator, endpoint, self._reactor))
-
-
-@implementer(IAgent)
-class PinnedAgent:
-    """
-    An Agent for one server, which it knows by the hash of its key. It hears early answers early, and keeps up to
-    `connections` of them for the next requests, each for `idle_timeout` seconds, which has to be less than the server
-    lets them be idle.
-
-    It repeats no request by itself. A request that fails on a kept connection may have come too late for it.
-    """
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        key_hash: bytes,
-        *,
-        connections: int = 16,
-        idle_timeout: int = 50,
-        connect_timeout: float = 30.0,
-    ) -> None:
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = connections
-        self._pool.cachedConnectionTimeout = idle_timeout
-        self._pool.retryAutomatically = False
-        endpoints = _PinnedEndpoints(reactor, key_hash, connect_timeout)
-        self._agent: IAgent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        return self._agent.request(method, uri, headers, bodyProducer)
-
-    def close(self) -> Deferred[None]:
-        """Close the connections that are idle, and from now on each that becomes idle."""
-        self._pool.cachedConnectionTimeout = 0
-        closing: Deferred[None] = self._pool.closeCachedConnections()
-        return closing

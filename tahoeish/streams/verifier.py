@@ -39,6 +39,10 @@ class Verifier:
         self._hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
         self._hashing: Deferred[None] | None = None
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        return tuple(self._hashers)
+
     async def feed(self, piece: _Bytes) -> None:
         """The next bytes. Returns when the piece before has been hashed, and this one has been begun with."""
         await self.settle()

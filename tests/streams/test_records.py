@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -202,4 +203,18 @@ def test_a_protocol_may_drop_the_connection_while_it_listens(pair: Pair) -> None
 def test_how_much_is_taken_at_once_is_the_socket_s_to_know(pair: Pair) -> None:
     pair.server.tls.bufferSize = 12345
     assert pair.server.socket.bufferSize == pair.server.tls.bufferSize == 12345
-    assert pair.server.socket.SEND_LIMIT == AT_ONCE
+
+
+def test_what_is_sealed_together_goes_out_at_once(pair: Pair) -> None:
+    pair.client.take()
+    pair.client.tls.write_together([bytes(AT_ONCE)])
+    assert AT_ONCE < len(pair.client.take()) <= pair.client.socket.SEND_LIMIT
+
+
+@pytest.mark.parametrize("sizes", [[5], [300, 0, 4000], [300, AT_ONCE - 300], [RECORD] * 9])
+def test_buffers_that_are_written_together_come_in_order(pair: Pair, sizes: list[int]) -> None:
+    buffers = [os.urandom(size) for size in sizes]
+    pair.client.tls.write(b"before ")
+    pair.client.tls.write_together([memoryview(buffer) for buffer in buffers])
+    pair.server.tls.dataReceived(pair.client.take())
+    assert b"".join(pair.server.listener.pieces) == b"before " + b"".join(buffers)

@@ -459,8 +459,11 @@ def test_a_resource_that_fails_is_answered_by_the_site() -> None:
     assert connection.received().endswith(b"sorry")
 
 
-def test_only_http_1_1_is_negotiated() -> None:
-    assert Connection(Recorder()).site.acceptableProtocols() == [b"http/1.1"]
+def test_http_2_is_offered_by_sites_that_speak_it() -> None:
+    site = Connection(Recorder()).site
+    assert site.acceptableProtocols() == [b"h2", b"http/1.1"]
+    site.speaks_http2 = False
+    assert site.acceptableProtocols() == [b"http/1.1"]
 
 
 def test_http_1_1_without_host_is_refused() -> None:

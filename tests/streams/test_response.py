@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from tahoeish.streams.body import BodyStream, ClientGone
 from tahoeish.streams.request import IStreamingResource, StreamingRequest
-from tahoeish.streams.response import PIECE, streaming
+from tahoeish.streams.response import LARGEST_PIECE, PIECE, streaming
 from tests.streams.wire import Connection
 
 GET = b"GET /f HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -96,10 +96,26 @@ def test_a_large_piece_goes_in_small_ones() -> None:
     client.send(GET)
     for _ in range(3):
         assert source.written == 0
+        client.clock.advance(1)
         client.drunk()
     assert source.written == 1
     # Its length and line breaks in the chunked coding are written with it.
     assert max(client.sizes) < PIECE + 20
+
+
+def test_who_drinks_at_once_gets_larger_ones_until_it_doesnt() -> None:
+    source = Source(bytes(20 * LARGEST_PIECE))
+    client = SlowClient(source)
+    client.send(GET)
+    for _ in range(4):
+        client.drunk()
+    assert max(client.sizes) < LARGEST_PIECE + 20
+    largest = [size for size in client.sizes if size > LARGEST_PIECE]
+    assert largest
+    before = len(client.sizes)
+    client.clock.advance(1)
+    client.drunk()
+    assert max(client.sizes[before:]) < PIECE + 20
 
 
 def test_an_idle_client_is_given_up() -> None:

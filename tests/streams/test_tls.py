@@ -21,14 +21,14 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
 from twisted.internet.task import deferLater
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseNeverReceived
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from tahoeish.streams.answer import gathered, innermost
-from tahoeish.streams.tls import PinnedAgent, WrongKey, spki_hash
+from tahoeish.streams.exchange.connection import Broken, Limits
+from tahoeish.streams.exchange.connections import Connections
+from tahoeish.streams.exchange.message import Request as Asked
+from tahoeish.streams.tls import WrongKey, spki_hash
 
 VECTORS: Any = json.loads((Path(__file__).parent.parent / "vectors" / "hash_vectors.json").read_text())
 
@@ -110,8 +110,8 @@ class Server(Site):
         self._port = listener.listenTCP(0, self._tls, interface="127.0.0.1")
 
     @property
-    def url(self) -> bytes:
-        return b"https://127.0.0.1:%d/" % self._port.getHost().port
+    def port(self) -> int:
+        return int(self._port.getHost().port)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         self.connected += 1
@@ -135,24 +135,24 @@ class Server(Site):
 
 
 class Wires:
-    """Makes servers and agents, and sees to it that nothing of them stays open."""
+    """Makes servers and connections to them, and sees to it that nothing of them stays open."""
 
     def __init__(self) -> None:
         self._servers: list[Server] = []
-        self._agents: list[PinnedAgent] = []
+        self._connections: list[Connections] = []
 
     def server(self, tls: Tls) -> Server:
         self._servers.append(Server(tls))
         return self._servers[-1]
 
-    def agent(self, key_hash: bytes, **settings: Any) -> PinnedAgent:
+    def connections(self, key_hash: bytes, server: Server, **settings: Any) -> Connections:
         clock: Any = reactor
-        self._agents.append(PinnedAgent(clock, key_hash, **settings))
-        return self._agents[-1]
+        self._connections.append(Connections(clock, key_hash, "127.0.0.1", server.port, **settings))
+        return self._connections[-1]
 
     async def close(self) -> None:
-        for agent in self._agents:
-            await agent.close()
+        for connections in self._connections:
+            await connections.close()
         for server in self._servers:
             await server.stop()
 
@@ -164,14 +164,14 @@ async def wires() -> AsyncIterator[Wires]:
     await wires.close()
 
 
-async def hello(agent: PinnedAgent, server: Server) -> bytes:
-    return await gathered(await agent.request(b"GET", server.url), 1000, heard=lambda: None)
+async def hello(connections: Connections) -> bytes:
+    return (await connections.ask(Asked("GET", "/", [], None, 1000), Limits(10.0, 10.0))).body
 
 
-async def failure(agent: PinnedAgent, server: Server) -> BaseException:
-    with pytest.raises(ResponseNeverReceived) as failed:
-        await agent.request(b"GET", server.url)
-    return innermost(Failure(failed.value))
+async def failure(connections: Connections) -> BaseException:
+    with pytest.raises(Broken) as failed:
+        await hello(connections)
+    return failed.value.cause
 
 
 @pytest.mark.parametrize("vector", VECTORS["spki"])
@@ -186,7 +186,7 @@ async def test_the_key_is_all_that_counts(wires: Wires, kind: str) -> None:
     key = KINDS[kind]()
     expired = certificate(key, name="another.example", days=-1)
     server = wires.server(Tls(key, [expired]))
-    assert await hello(wires.agent(spki_hash(expired)), server) == b"hello"
+    assert await hello(wires.connections(spki_hash(expired), server)) == b"hello"
 
 
 @pytest_twisted.ensureDeferred
@@ -194,7 +194,7 @@ async def test_another_key_is_refused_before_anything_is_sent(wires: Wires) -> N
     wanted = certificate(new_key())
     key = new_key()
     server = wires.server(Tls(key, [certificate(key)]))
-    error = await failure(wires.agent(spki_hash(wanted)), server)
+    error = await failure(wires.connections(spki_hash(wanted), server))
     assert isinstance(error, WrongKey)
     assert "another key" in str(error)
     await server.is_quiet()
@@ -207,7 +207,7 @@ async def test_a_chain_is_refused_even_if_it_begins_with_the_right_key(wires: Wi
     key, authority = new_key(), new_key()
     leaf = certificate(key, ca=authority)
     server = wires.server(Tls(key, [leaf, certificate(authority)]))
-    error = await failure(wires.agent(spki_hash(leaf)), server)
+    error = await failure(wires.connections(spki_hash(leaf), server))
     assert isinstance(error, WrongKey)
     assert "2 certificates" in str(error)
     await server.is_quiet()
@@ -219,7 +219,7 @@ async def test_the_right_key_somewhere_behind_in_a_chain_is_of_no_use(wires: Wir
     key = new_key()
     wanted = certificate(new_key())
     server = wires.server(Tls(key, [certificate(key), wanted]))
-    assert isinstance(await failure(wires.agent(spki_hash(wanted)), server), WrongKey)
+    assert isinstance(await failure(wires.connections(spki_hash(wanted), server)), WrongKey)
 
 
 @pytest.mark.parametrize("newest", [SSL.TLS1_VERSION, SSL.TLS1_1_VERSION])
@@ -228,7 +228,7 @@ async def test_old_versions_of_tls_are_refused(wires: Wires, newest: int) -> Non
     key = new_key()
     shown = certificate(key)
     server = wires.server(Tls(key, [shown], newest=newest))
-    assert isinstance(await failure(wires.agent(spki_hash(shown)), server), SSL.Error)
+    assert isinstance(await failure(wires.connections(spki_hash(shown), server)), SSL.Error)
 
 
 @pytest.mark.parametrize("newest", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
@@ -237,33 +237,6 @@ async def test_no_name_is_told_and_http_1_is_offered(wires: Wires, newest: int) 
     key = new_key()
     shown = certificate(key)
     tls = Tls(key, [shown], newest=newest)
-    await hello(wires.agent(spki_hash(shown)), wires.server(tls))
+    await hello(wires.connections(spki_hash(shown), wires.server(tls)))
     assert tls.names == [None]
     assert tls.offered == [[b"http/1.1"]]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_connection_is_used_again(wires: Wires) -> None:
-    key = new_key()
-    shown = certificate(key)
-    server, agent = wires.server(Tls(key, [shown])), wires.agent(spki_hash(shown))
-    for _ in range(3):
-        await hello(agent, server)
-    assert server.connected == 1
-
-
-@pytest_twisted.ensureDeferred
-async def test_no_connection_is_kept_after_the_agent_is_closed(wires: Wires) -> None:
-    key = new_key()
-    shown = certificate(key)
-    server, agent = wires.server(Tls(key, [shown])), wires.agent(spki_hash(shown))
-    answer = await agent.request(b"GET", server.url)
-    await agent.close()
-    assert await gathered(answer, 1000, heard=lambda: None) == b"hello"
-    await server.is_quiet()
-
-
-@pytest_twisted.ensureDeferred
-async def test_without_tls_there_is_no_key_to_be_checked(wires: Wires) -> None:
-    with pytest.raises(ValueError, match="only in https"):
-        await wires.agent(bytes(32)).request(b"GET", b"http://127.0.0.1:1/")

@@ -1,0 +1,76 @@
+"""What is asked, and what is answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_WITHOUT_BODY = ("GET", "HEAD", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    `headers` come besides those that all requests to a server have, and those that say how long the body is. The body's
+    buffers must not change until the request is over. No more than `longest` bytes are taken back.
+    """
+
+    method: str
+    path: str
+    headers: Sequence[tuple[str, str]]
+    body: Sequence[Buffer] | None
+    longest: int
+
+    def head(self, for_all: bytes) -> bytes:
+        """All that comes before the body; `for_all` is from `header_lines`."""
+        lines = f"{self.method} {self.path} HTTP/1.1\r\n".encode("ascii")
+        own = list(self.headers)
+        if self.body is not None or self.method not in _WITHOUT_BODY:
+            own.append(("Content-Length", str(size(self.body or ()))))
+        return b"".join((lines, for_all, header_lines(own), b"\r\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    The names of `headers` are in small letters. `attempts` is for those who ask more than once: what is repeated may
+    have been done already.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    attempts: int = 1
+
+
+def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    # A line's end within a value would begin a header of its own.
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise ValueError("a header's value has more than one line")
+    return text.encode("ascii")
+
+
+def size(buffers: Sequence[Buffer]) -> int:
+    """Bytes."""
+    return sum([memoryview(buffer).nbytes for buffer in buffers])
+
+
+def batches(head: bytes, body: Sequence[Buffer], at_once: int) -> Iterator[list[Buffer]]:
+    """All of it in order, in lists of about `at_once` bytes. Nothing is copied."""
+    batch: list[Buffer] = [head]
+    room = at_once - len(head)
+    for buffer in body:
+        octets = memoryview(buffer).cast("B")
+        while octets:
+            batch.append(octets[:room])
+            octets, room = octets[room:], room - len(octets)
+            if room <= 0:
+                yield batch
+                batch, room = [], at_once
+    if batch:
+        yield batch
