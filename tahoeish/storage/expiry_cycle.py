@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tahoeish.storage.errors import StoreError
 from tahoeish.storage.expiry import Collector, Fate, Finding, Tally
+from tahoeish.streams.recurring import Recurring
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
 
+STEP_SECONDS = 1.0
 SHARES_PER_SECOND = 50
 """Each may cost the disk a few seeks, of which readers and writers are to notice nothing."""
 
@@ -44,30 +43,21 @@ class ExpiryCycle:
     ) -> None:
         self._collector = collector
         self._run_in_thread = run_in_thread
-        self._clock = clock
         self._shares_per_second = shares_per_second
         self._rest_seconds = rest_seconds
         self._progress_path = collector.directory / "expiry-progress"
         self._findings: Iterator[Finding] | None = None
         self._tally = Tally()
-        self._resting_until = 0.0
-        self._stepping = LoopingCall(lambda: Deferred.fromCoroutine(self._step()))
-        self._stepping.clock = clock
-        self._ended: Deferred[Any] | None = None
+        self._recurring = Recurring(self._step, STEP_SECONDS, clock, doing="collecting expired shares")
 
     def start(self) -> None:
-        self._ended = ended = self._stepping.start(1.0)
-        ended.addErrback(lambda failure: log.failure("expired shares are no longer collected", failure))
+        self._recurring.start()
 
     async def stop(self) -> None:
         """Ends when no thread is at it any more."""
-        if self._ended is not None and self._stepping.running:
-            self._stepping.stop()
-            await self._ended
+        await self._recurring.stop()
 
-    async def _step(self) -> None:
-        if self._clock.seconds() < self._resting_until:
-            return
+    async def _step(self) -> float:
         batch: list[Finding] = []
         try:
             goes_on = await self._run_in_thread(self._look_at_some, batch)
@@ -78,10 +68,11 @@ class ExpiryCycle:
             self._tally.count(finding)
             if finding.fate is Fate.EXPIRED:
                 log.info("removed an expired share of {size} bytes: {path}", path=finding.path, size=finding.size)
-        if not goes_on:
-            log.info("looked for expired shares: {tally}", tally=self._tally)
-            self._findings, self._tally = None, Tally()
-            self._resting_until = self._clock.seconds() + self._rest_seconds
+        if goes_on:
+            return 0
+        log.info("looked for expired shares: {tally}", tally=self._tally)
+        self._findings, self._tally = None, Tally()
+        return self._rest_seconds
 
     def _look_at_some(self, batch: list[Finding]) -> bool:
         """Blocks. What was found until an error came is in the batch, too."""

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 
@@ -24,8 +25,18 @@ _SHARE_NAME = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
 def share_folder(root: Path, storage_index: bytes) -> Path:
-    name = base32.encode(storage_index)
+    name = _name(storage_index)
     return root / name[:_PREFIX_LENGTH] / name
+
+
+def unfinished_path(incoming: Path, storage_index: bytes, number: int) -> Path:
+    """Where a share is written. Not in folders like finished ones, which cost more to make and remove than a file."""
+    return incoming / f"{_name(storage_index)}.{number}"
+
+
+@lru_cache(256)
+def _name(storage_index: bytes) -> str:
+    return base32.encode(storage_index)
 
 
 def prefixes(root: Path) -> list[str]:
@@ -80,12 +91,15 @@ def make_folder(folder: Path) -> None:
     """Two levels and no more: without what is above them, the disk isn't there."""
     while True:
         # Not with `exist_ok`, which fails when the folder is removed at just that moment.
-        with suppress(FileExistsError):
-            folder.parent.mkdir()
-        # Somebody may have found the upper one empty, and removed it already.
-        with suppress(FileNotFoundError):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            # As a rule the upper one is there, but somebody may find it empty, and remove it, at any time.
             with suppress(FileExistsError):
-                folder.mkdir()
+                folder.parent.mkdir()
+        else:
             return
 
 
@@ -101,7 +115,7 @@ def move_into_place(path: Path, final_path: Path) -> None:
 
 
 def remove_empty_folders(path: Path) -> None:
-    """The two that `make_folder` made for the share at `path`, unless there is another share in them."""
+    """The two that `make_folder` made for the finished share at `path`, unless there is another share in them."""
     with suppress(OSError):
         for folder in path.parents[:2]:
             folder.rmdir()

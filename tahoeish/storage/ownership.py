@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from io import FileIO
 from pathlib import Path
 
 from tahoeish.storage.errors import ShareInProgress, StoreInUse
-from tahoeish.storage.layout import is_at, make_folder, remove_empty_folders
+from tahoeish.storage.lasting import is_lasting
+from tahoeish.storage.layout import is_at
 
 
 class Ownership:
@@ -61,12 +63,8 @@ class Ownership:
 def begin_file(path: Path) -> FileIO:
     """A new file for an unfinished share, held by whoever has it open. Raises `ShareInProgress`."""
     while True:
-        make_folder(path.parent)
         try:
             file = FileIO(path, "x+")
-        except FileNotFoundError:
-            # Another process has found the folder empty.
-            continue
         except FileExistsError:
             if not remove_if_abandoned(path):
                 raise ShareInProgress(f"{path}: this share is being written by somebody else just now") from None
@@ -78,11 +76,26 @@ def begin_file(path: Path) -> FileIO:
         file.close()
 
 
+def remove_unfinished(incoming: Path) -> None:
+    """Clear away all that was left there, but for lasting shares. Not everybody has only files there."""
+    with os.scandir(incoming) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif not is_lasting(entry.name):
+                os.unlink(entry.path)
+
+
+def begin_alone(path: Path) -> FileIO:
+    """The same for whoever knows that nobody else writes here, so that what is left in its place is abandoned."""
+    return FileIO(path, "w+")
+
+
 def remove_abandoned(incoming: Path) -> None:
-    """Clear away what killed processes left, and nothing that another one is writing."""
-    for folder, _, names in os.walk(incoming):
-        for name in names:
-            remove_if_abandoned(Path(folder) / name)
+    """Clear away what killed processes left, and nothing that another one is writing, or that is lasting."""
+    for name in os.listdir(incoming):
+        if not is_lasting(name):
+            remove_if_abandoned(incoming / name)
 
 
 def remove_if_abandoned(path: Path) -> bool:
@@ -96,7 +109,6 @@ def remove_if_abandoned(path: Path) -> bool:
             return False
         if is_at(path, file):
             path.unlink(missing_ok=True)
-            remove_empty_folders(path)
     return True
 
 

@@ -27,6 +27,10 @@ class ShareFile:
         with errors_about(self.path):
             return os.pread(self._file.fileno(), wanted, self._data_offset + offset)
 
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
     def close(self) -> None:
         with errors_about(self.path):
             self._file.close()

@@ -2,8 +2,8 @@
 A directory of shares, in the layout of Tahoe-LAFS's storage nodes.
 
 A finished share lies at `shares/<xx>/<storage index>/<number>`, where `xx` is how the storage index begins; a
-share that is still being written lies in the same way below `shares/incoming`, where nobody looks for shares.
-Finishing a share means moving it.
+share that is still being written is `shares/incoming/<storage index>.<number>`, where nobody looks for shares.
+Finishing a share means moving it. What becomes of unfinished ones when their process ends: see `lasting`.
 
 The shares are those of immutable files. Those of mutable ones lie among them; here they only get their leases.
 
@@ -13,12 +13,9 @@ All of this blocks. It may be called from many threads, though one `IncomingShar
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from enum import Enum, auto
-from io import FileIO
 from pathlib import Path
 from threading import Lock
 
@@ -27,10 +24,7 @@ from tahoeish.chk.buffers import Buffer
 from tahoeish.storage.container import (
     DATA_OFFSET,
     LEASE_SIZE,
-    VERSION_WRITTEN,
-    Header,
     read_header,
-    write_all,
 )
 from tahoeish.storage.errors import (
     NoSuchShare,
@@ -41,24 +35,26 @@ from tahoeish.storage.errors import (
     WrongKind,
     errors_about,
 )
+from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.kinds import add_or_renew_lease, is_mutable, is_mutable_at
+from tahoeish.storage.lasting import begin_lasting, lasting_path, touch, untouched_since
 from tahoeish.storage.layout import (
     held,
     move_into_place,
     numbers_in,
     open_existing,
-    remove_empty_folders,
     remove_share,
     share_folder,
     sync_folders,
+    unfinished_path,
 )
-from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, expiry_from
-from tahoeish.storage.ownership import Ownership, begin_file, remove_abandoned
+from tahoeish.storage.leases import LeaseSecrets
+from tahoeish.storage.ownership import Ownership, begin_alone, begin_file, remove_abandoned, remove_unfinished
 from tahoeish.storage.share_file import ShareFile
-from tahoeish.storage.steps import Step, take
+from tahoeish.storage.steps import Step
 
-ROOM_AHEAD = 4 * 1024 * 1024
-"""What a share of unknown length is promised at a time."""
+LASTING_LIMIT = 14 * 24 * 3600.0
+"""Seconds for which an unfinished share that lasts is kept, though nobody writes to it."""
 
 MAX_ADVISORIES = 1000
 """Notes about corruption that a store keeps; whoever can read shares can write these, so there must be an end."""
@@ -79,6 +75,7 @@ class ShareStore:
         now: Callable[[], float],
         reserved_space: int = 0,
         crew: str | None = None,
+        lasting_limit: float = LASTING_LIMIT,
     ) -> None:
         """`crew` is the same in all processes that use the directory together, and only there."""
         self.directory = directory
@@ -91,6 +88,7 @@ class ShareStore:
         self._lock = Lock()
         self._unfinished: dict[Path, IncomingShare] = {}
         self._crew = crew
+        self._lasting_limit = lasting_limit
         self._ownership: Ownership | None = None
 
     def start(self) -> None:
@@ -100,10 +98,10 @@ class ShareStore:
             self._ownership = Ownership.take(self.directory / "owner.lock", self._crew)
             try:
                 if self._ownership.alone:
-                    with suppress(FileNotFoundError):
-                        shutil.rmtree(self._incoming)
-                    self._incoming.mkdir(parents=True)
-                    self._sync_folders(self.directory, self.directory.parent)
+                    self._incoming.mkdir(parents=True, exist_ok=True)
+                    remove_unfinished(self._incoming)
+                    self.clear_lasting(self._lasting_limit)
+                    self._sync_folders(self._finished, self.directory, self.directory.parent)
                     self._ownership.share()
                 else:
                     remove_abandoned(self._incoming)
@@ -112,7 +110,7 @@ class ShareStore:
                 raise
 
     def stop(self) -> None:
-        """Let go of the directory. A share that isn't finished by now never will be."""
+        """Let go of the directory. A share that isn't finished by now never will be, unless it is lasting."""
         with self._lock:
             if self._ownership is not None:
                 self._ownership.release()
@@ -122,13 +120,17 @@ class ShareStore:
         folder = share_folder(self._finished, storage_index)
         return {number for number in numbers_in(folder) if not is_mutable_at(folder / str(number))}
 
-    def create(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
+    def create(
+        self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets, *, lasting: bool = False
+    ) -> IncomingShare:
         """
-        Begin a share of exactly `size` bytes, for which room is set aside, or, with None, of any length.
+        Begin a share of exactly `size` bytes, for which room is set aside, or, with None, of any length. A `lasting`
+        one can be gone on with after this process has ended; it takes the place of one that another process has begun.
 
         Raises `ShareExists`, `ShareInProgress`, `StoreFull`.
         """
-        path = share_folder(self._incoming, storage_index) / str(number)
+        name_it = lasting_path if lasting else unfinished_path
+        path = name_it(self._incoming, storage_index, number)
         final_path = share_folder(self._finished, storage_index) / str(number)
         with self._lock, errors_about(path):
             self._expect_ownership()
@@ -137,9 +139,43 @@ class ShareStore:
             if path in self._unfinished:
                 raise ShareInProgress(f"{path}: this share is being written by somebody else just now")
             self._expect_room(path, DATA_OFFSET + (size or 0) + LEASE_SIZE)
-            share = IncomingShare(self, begin_file(path), path, final_path, size, lease)
+            begin = begin_lasting if lasting else begin_alone if self._crew is None else begin_file
+            share = IncomingShare(self, begin(path), path, final_path, size, lease, lasting=lasting)
             self._unfinished[path] = share
             return share
+
+    def reopen(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
+        """
+        Go on with a lasting share, of the size that it was begun with. Whoever has been writing it in this process
+        can't do so any more; that nobody else does is up to the caller. The end of one of any length has to be written
+        now, even if it was before: the share is as long as what is written from here on reaches.
+
+        Raises `NoSuchShare`.
+        """
+        path = lasting_path(self._incoming, storage_index, number)
+        final_path = share_folder(self._finished, storage_index) / str(number)
+        with self._lock, ExitStack() as undo:
+            self._expect_ownership()
+            file = undo.enter_context(open_existing(path, "r+b"))
+            with errors_about(path):
+                share = IncomingShare(self, file, path, final_path, size, lease, lasting=True)
+                share.resume()
+            self._unfinished[path] = share
+            undo.pop_all()
+            return share
+
+    def keep_alive(self, storage_index: bytes, number: int) -> None:
+        """Of a lasting share: it isn't given up, though nobody writes to it. Raises `NoSuchShare`."""
+        path = lasting_path(self._incoming, storage_index, number)
+        with errors_about(path):
+            touch(path, self.now())
+
+    def clear_lasting(self, older_than: float) -> None:
+        """Remove the lasting shares that nobody has open here or has written to for so many seconds."""
+        with self._lock, errors_about(self._incoming):
+            for path in untouched_since(self._incoming, self.now() - older_than):
+                if path not in self._unfinished:
+                    path.unlink(missing_ok=True)
 
     def storing(
         self, storage_index: bytes, number: int, size: int, buffers: Sequence[Buffer], lease: LeaseSecrets
@@ -147,8 +183,7 @@ class ShareStore:
         """A whole share of `size` bytes from its beginning to the end of `preparing`; nothing stays when it fails."""
         share = self.create(storage_index, number, size, lease)
         try:
-            share.write(0, buffers)
-            yield from share.preparing()
+            yield from share.filling(buffers)
         except BaseException:
             share.abort()
             raise
@@ -167,7 +202,7 @@ class ShareStore:
         return ShareFile(path, file, DATA_OFFSET, length)
 
     def remove(self, storage_index: bytes, number: int) -> None:
-        self._remove(share_folder(self._finished, storage_index) / str(number))
+        self.remove_at(share_folder(self._finished, storage_index) / str(number))
 
     def add_lease(self, storage_index: bytes, lease: LeaseSecrets) -> set[int]:
         """Add the lease to all shares of `storage_index`, of either kind, or renew it there. Gives their numbers."""
@@ -205,6 +240,39 @@ class ShareStore:
             with note.open("a", encoding="utf-8") as file:
                 file.write(f"storage index: {name}\nshare number: {number}\ntime: {when:%c} UTC\n\n{reason}\n")
 
+    # What unfinished shares ask of their store.
+
+    def publish(self, share: IncomingShare) -> None:
+        """Make a prepared share visible, all at once."""
+        path, final_path = share.path, share.final_path
+        with self._lock, errors_about(final_path):
+            self._expect_ownership()
+            share.expect_ours()
+            if final_path.exists():
+                raise ShareExists(f"{final_path}: this share is there already")
+            move_into_place(path, final_path)
+            del self._unfinished[path]
+
+    def forget(self, share: IncomingShare) -> None:
+        """It isn't written to any more."""
+        with self._lock:
+            if self.is_writing(share):
+                del self._unfinished[share.path]
+
+    def is_writing(self, share: IncomingShare) -> bool:
+        """Nobody else goes on with it."""
+        return self._unfinished.get(share.path) is share
+
+    def remove_at(self, path: Path) -> None:
+        """Raises `NoSuchShare`."""
+        with errors_about(path):
+            try:
+                remove_share(path, durable=self.durable)
+            except FileNotFoundError:
+                raise NoSuchShare(f"{path}: there is no such share") from None
+
+    # Within.
+
     def _available_space(self) -> int:
         disk = os.statvfs(self.directory)
         promised = sum(share.still_to_write for share in self._unfinished.values())
@@ -222,181 +290,6 @@ class ShareStore:
         if self._ownership is None:
             raise StoreError(f"{self.directory}: the store isn't running")
 
-    def _publish(self, share: IncomingShare) -> None:
-        """Make a prepared share visible, all at once."""
-        path, final_path = share.path, share.final_path
-        with self._lock, errors_about(final_path):
-            self._expect_ownership()
-            if final_path.exists():
-                raise ShareExists(f"{final_path}: this share is there already")
-            move_into_place(path, final_path)
-            del self._unfinished[path]
-            remove_empty_folders(path)
-
-    def _forget(self, share: IncomingShare) -> None:
-        with self._lock:
-            if self._unfinished.pop(share.path, None):
-                remove_empty_folders(share.path)
-
-    def _remove(self, path: Path) -> None:
-        with errors_about(path):
-            try:
-                remove_share(path, durable=self.durable)
-            except FileNotFoundError:
-                raise NoSuchShare(f"{path}: there is no such share") from None
-
     def _sync_folders(self, *folders: Path) -> None:
         if self.durable:
             sync_folders(*folders)
-
-
-class _Stage(Enum):
-    WRITING = auto()
-    FAILED = auto()
-    PREPARED = auto()
-    COMMITTED = auto()
-    ABORTED = auto()
-
-
-class IncomingShare:
-    """
-    A share that is being written, invisible until `commit`.
-
-    `write` and `sync` as often as needed, then `prepare`, then `commit`; `abort` at any time. After a
-    `StoreError` from one of the first three nothing but `abort` makes sense any more.
-    """
-
-    def __init__(
-        self, store: ShareStore, file: FileIO, path: Path, final_path: Path, size: int | None, lease: LeaseSecrets
-    ) -> None:
-        self.path = path
-        self.final_path = final_path
-        self.size = size
-        self._store = store
-        self._lease = lease
-        self._stage = _Stage.WRITING
-        self._length = 0
-        self._written = 0
-        self._room = 0
-        self._file = file
-
-    @property
-    def durable(self) -> bool:
-        """Whether completing it has to wait for the disk."""
-        return self._store.durable
-
-    @property
-    def still_to_write(self) -> int:
-        """Bytes of the disk that are promised to this share."""
-        if self.size is None:
-            return self._room
-        return max(0, DATA_OFFSET + self.size + LEASE_SIZE - self._written)
-
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> int:
-        """Put the buffers one after the other at `offset`. Any order of offsets will do. Gives their size."""
-        count = sum(memoryview(buffer).nbytes for buffer in buffers)
-        end = offset + count
-        if self.size is not None and end > self.size:
-            raise ValueError(f"{self.path}: bytes {offset} to {end} lie outside of a share of {self.size} bytes")
-        with self._working():
-            if self.size is None:
-                self._take_room(count)
-            write_all(self._file.fileno(), DATA_OFFSET + offset, buffers)
-        self._length = max(self._length, end)
-        self._written += count
-        return count
-
-    def read(self, offset: int, length: int) -> bytes:
-        """What has been written there; zeros, or nothing, where nothing has been."""
-        with self._working():
-            return os.pread(self._file.fileno(), length, DATA_OFFSET + offset)
-
-    def shorten(self, size: int) -> None:
-        """Make it a share of `size` bytes, and drop what has been written beyond."""
-        if self.size is not None and size > self.size:
-            raise ValueError(f"{self.path}: {size} bytes are more than the {self.size} that were asked for")
-        with self._working():
-            if self._length > size:
-                self._file.truncate(DATA_OFFSET + size)
-        self._length = min(self._length, size)
-        self.size = size
-
-    def _take_room(self, count: int) -> None:
-        # A piece ahead, because asking the disk for every write of every share would cost more than the writes.
-        if count > self._room:
-            available = self._store.available_space() + self._room
-            if count > available:
-                raise StoreFull(f"{self.path}: no room for the next {count} bytes; {available} bytes are left")
-            self._room = min(max(count, ROOM_AHEAD), available)
-        self._room -= count
-
-    def sync(self) -> None:
-        """Bring to the disk what has been written, so that little is left for `prepare`."""
-        with self._working():
-            if self._store.durable:
-                os.fdatasync(self._file.fileno())
-
-    def prepare(self) -> None:
-        """Complete the file, header and lease and all. It is durable then, but still invisible."""
-        take(self.preparing())
-
-    def preparing(self) -> Step[None]:
-        """The same, as a step that may be taken together with others."""
-        if self.size is not None and self._length < self.size:
-            raise ValueError(f"{self.path}: only {self._length} of {self.size} bytes have been written")
-        header = Header(VERSION_WRITTEN, self._length, lease_count=1)
-        lease = Lease(OWNER_OF_NEW_SHARE, self._lease.as_stored(VERSION_WRITTEN), expiry_from(self._store.now()))
-        with self._working():
-            fd = self._file.fileno()
-            write_all(fd, 0, [header.pack()])
-            write_all(fd, header.leases_offset, [lease.pack()])
-            if self._store.durable:
-                yield [fd]
-        self._stage = _Stage.PREPARED
-
-    def commit(self) -> None:
-        """Make the share visible. Raises `ShareExists` if somebody else was faster."""
-        take(self.committing())
-
-    def committing(self) -> Step[None]:
-        """The same, as a step that may be taken together with others."""
-        self._expect(_Stage.PREPARED)
-        self._store._publish(self)
-        self._stage = _Stage.COMMITTED
-        with errors_about(self.final_path):
-            self._file.close()
-            # All three, even if this commit made none of them: another one may have made them a moment ago,
-            # and not have got as far as this line.
-            if self._store.durable:
-                yield self.final_path.parents[:3]
-
-    def abort(self) -> None:
-        """Remove the share, whatever became of it, even after `commit`. May be called again."""
-        if self._stage is _Stage.ABORTED:
-            return
-        was_committed = self._stage is _Stage.COMMITTED
-        self._stage = _Stage.ABORTED
-        if was_committed:
-            with suppress(NoSuchShare):
-                self._store._remove(self.final_path)
-            return
-        try:
-            with errors_about(self.path), self._file:
-                self.path.unlink(missing_ok=True)
-        finally:
-            self._store._forget(self)
-
-    def _expect(self, stage: _Stage) -> None:
-        if self._stage is not stage:
-            raise StoreError(f"{self.path}: the share is {self._stage.name.lower()}, not {stage.name.lower()}")
-
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        self._expect(_Stage.WRITING)
-        try:
-            with errors_about(self.path):
-                yield
-        except StoreError:
-            # The kernel reports a block that it couldn't write to one fsync only; the next one would succeed.
-            self._stage = _Stage.FAILED
-            raise

@@ -9,9 +9,7 @@ synced once, and one after the other they find it done.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from tahoeish.streams.threads import ThreadRunner
+from tahoeish.streams.together import Together
 
 T = TypeVar("T")
 
@@ -92,29 +91,22 @@ class Steps:
     """Takes steps in threads; those that come while others are under way go together."""
 
     def __init__(self, run_in_thread: ThreadRunner) -> None:
-        self._run_in_thread = run_in_thread
-        self._waiting: deque[tuple[Deferred[Any], Step[Any]]] = deque()
-        self._batches = 0
+        self._take: Together[Step[Any]] = Together(run_in_thread, take_together, most=MOST_TOGETHER, at_once=BATCHES)
 
     def __call__(self, step: Step[T]) -> Deferred[T]:
         """Fires when it has been taken to its end. Cancelling it loses the result, but doesn't stop the step."""
-        taken: Deferred[T] = Deferred()
-        self._waiting.append((taken, step))
-        if self._batches < BATCHES:
-            self._begin()
-        return taken
+        return self._take(step)
 
-    def _begin(self) -> None:
-        self._batches += 1
-        batch = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
-        running = self._run_in_thread(take_together, [step for _, step in batch])
-        running.addBoth(partial(self._ended, [taken for taken, _ in batch]))
 
-    def _ended(self, batch: Sequence[Deferred[Any]], outcomes: list[Any] | Failure) -> None:
-        self._batches -= 1
-        if self._waiting:
-            self._begin()
-        results = [outcomes] * len(batch) if isinstance(outcomes, Failure) else outcomes
-        for taken, result in zip(batch, results, strict=True):
-            # One that was cancelled swallows it.
-            taken.callback(result)
+class StepsOfDisks:
+    """For several folders on one disk: what they have to do goes together, too."""
+
+    def __init__(self, run_in_thread: ThreadRunner) -> None:
+        self._run_in_thread = run_in_thread
+        self._steps: dict[int, Steps] = {}
+
+    def __call__(self, disk: int) -> Steps:
+        """Of the disk with this device number."""
+        if disk not in self._steps:
+            self._steps[disk] = Steps(self._run_in_thread)
+        return self._steps[disk]

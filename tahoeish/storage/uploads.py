@@ -8,7 +8,7 @@ it up, or when nothing has been written for a while. Losing a connection doesn't
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from hmac import compare_digest
 
@@ -17,12 +17,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tahoeish.chk.buffers import Buffer
+from tahoeish.storage.arrivals import Arrival, Arrivals
 from tahoeish.storage.errors import NoSuchShare, ShareExists, ShareInProgress, StoreError, StoreFull
+from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.ranges import Range, RangeSet
-from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.steps import Step, Steps, take
-from tahoeish.storage.undoing import NoSuchUpload, Undoing, WrongUploadSecret
+from tahoeish.storage.undoing import NoSuchUpload, ShareKey, Undoing, WrongUploadSecret
 from tahoeish.storage.wire import Allocation
 from tahoeish.streams.tasks import to_the_end, together
 from tahoeish.streams.threads import ThreadRunner, Turns
@@ -213,8 +215,9 @@ class Uploads:
         self._idle_limit = idle_limit
         self._max_share_size = max_share_size
         self._read_only = read_only
-        self._uploads: dict[tuple[bytes, int], Upload] = {}
+        self._uploads: dict[ShareKey, Upload] = {}
         self._steps = Steps(run_in_thread)
+        self._arrivals = Arrivals()
         self._undoing = Undoing(clock)
 
     def __len__(self) -> int:
@@ -229,39 +232,35 @@ class Uploads:
         """
         return await to_the_end(self._allocate(storage_index, numbers, size, secret, lease))
 
-    async def store(
-        self, storage_index: bytes, number: int, pieces: Sequence[Buffer], secret: bytes, lease: LeaseSecrets
-    ) -> None:
+    def arriving(self, storage_index: bytes, number: int, secret: bytes) -> AbstractContextManager[Arrival]:
+        """A whole share is on its way in as long as the block lasts, for `store` to be called in it."""
+        return self._arrivals.begun((storage_index, number), secret)
+
+    async def store(self, arrival: Arrival, content: bytes, lease: LeaseSecrets) -> None:
         """
-        A whole share at once, which can be seen in the end, and survives a power cut. Doing it again does no harm.
+        All of a share at once, which can be seen in the end, and survives a power cut. Doing it again does no harm.
 
         Raises `ShareExists` for somebody else's, `ShareInProgress`, `StoreFull`.
         """
-        key = (storage_index, number)
-        if self._undoing.allows(key, secret):
+        await self._arrivals.received(arrival)
+        if self._undoing.allows(arrival.share, arrival.secret):
             # It came through, only the answer didn't.
             return
-        size = sum(memoryview(piece).nbytes for piece in pieces)
-        self._expect_taken(size)
-        await to_the_end(self._store_whole(key, size, pieces, secret, lease))
-
-    async def _store_whole(
-        self, key: tuple[bytes, int], size: int, pieces: Sequence[Buffer], secret: bytes, lease: LeaseSecrets
-    ) -> None:
-        await self._steps(self._storing(*key, size, pieces, lease))
-        self._undoing.allow(key, secret)
+        self._expect_taken(len(content))
+        await self._steps(self._storing(*arrival.share, len(content), [content], lease))
+        self._undoing.allow(arrival.share, arrival.secret)
 
     async def undo(self, storage_index: bytes, number: int, secret: bytes) -> None:
         """
-        Remove a share that has been completed with this secret a moment ago.
+        Remove a share that has been completed with this secret a moment ago, or is just about to be.
 
         Raises `WrongUploadSecret`, or `NoSuchUpload` when it is too late for that.
         """
-        key = (storage_index, number)
-        self._undoing.expect(key, secret)
-        await to_the_end(self._undo(key))
+        await to_the_end(self._undo((storage_index, number), secret))
 
-    async def _undo(self, key: tuple[bytes, int]) -> None:
+    async def _undo(self, key: ShareKey, secret: bytes) -> None:
+        await self._arrivals.all_over(key, secret)
+        self._undoing.expect(key, secret)
         self._undoing.forget(key)
         with suppress(NoSuchShare):
             await self._run_in_thread(self._store.remove, *key)
@@ -299,7 +298,7 @@ class Uploads:
             )
         return Allocation(frozenset(existing), frozenset(created))
 
-    def _ended(self, key: tuple[bytes, int], secret: bytes) -> None:
+    def _ended(self, key: ShareKey, secret: bytes) -> None:
         upload = self._uploads.pop(key, None)
         if upload is not None and upload.complete:
             self._undoing.allow(key, secret)

@@ -19,6 +19,7 @@ from tahoeish.storage.http.immutable import ImmutableShares
 from tahoeish.storage.http.leases import Leases
 from tahoeish.storage.http.mutable import MutableShares
 from tahoeish.storage.http.reading import ShareSender
+from tahoeish.storage.http.receiving import ShareReceiver
 from tahoeish.storage.http.site import StorageSite, VersionEndpoint
 from tahoeish.storage.mutable import MutableStore
 from tahoeish.storage.shares import ShareStore
@@ -98,7 +99,7 @@ class Server:
         self.site = StorageSite(
             SWISSNUM,
             VersionEndpoint(self.gauge, "tahoeish/1", max_share_size=2**40, max_mutable_size=2**30),
-            ImmutableShares(store, self.uploads, sender, run_in_thread=run_in_thread),
+            ImmutableShares(store, self.uploads, ShareReceiver(self.clock), sender, run_in_thread=run_in_thread),
             MutableShares(
                 mutables,
                 store,

@@ -7,9 +7,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tahoeish.chk import base32
+from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.share_file import ShareFile
-from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.shares import ShareStore
 
 STORAGE_INDEX = bytes(range(16))
 NAME = base32.encode(STORAGE_INDEX)
@@ -31,8 +32,15 @@ class TidyStore(ShareStore):
         super().start()
         self._left_open.callback(self.stop)
 
-    def create(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
-        share = super().create(storage_index, number, size, lease)
+    def create(
+        self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets, *, lasting: bool = False
+    ) -> IncomingShare:
+        share = super().create(storage_index, number, size, lease, lasting=lasting)
+        self._left_open.callback(share.abort)
+        return share
+
+    def reopen(self, storage_index: bytes, number: int, size: int | None, lease: LeaseSecrets) -> IncomingShare:
+        share = super().reopen(storage_index, number, size, lease)
         self._left_open.callback(share.abort)
         return share
 

@@ -71,7 +71,7 @@ def test_each_step_syncs_what_it_answers_for(
 ) -> None:
     synced = SyncedPaths(monkeypatch)
     store = start_store(tmp_path / "store", durable=True)
-    assert synced.take() == {tmp_path, tmp_path / "store"}
+    assert synced.take() == {tmp_path, tmp_path / "store", tmp_path / "store" / "shares"}
 
     share = store.create(STORAGE_INDEX, 0, None, SECRETS)
     share.write(0, [b"share"])

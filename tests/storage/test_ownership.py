@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tahoeish.storage.errors import ShareExists, ShareInProgress, StoreInUse
-from tahoeish.storage.layout import is_at, remove_empty_folders
+from tahoeish.storage.layout import is_at
 from tahoeish.storage.ownership import Ownership, begin_file, remove_abandoned
 from tahoeish.storage.shares import ShareStore
 from tests.storage.stores import NOW, SECRETS, STORAGE_INDEX
@@ -36,7 +36,7 @@ def pair(tmp_path: Path) -> Iterator[list[ShareStore]]:
 
 
 def incoming(directory: Path) -> list[str]:
-    return sorted(path.name for path in (directory / "shares" / "incoming").rglob("*") if path.is_file())
+    return sorted(path.suffix for path in (directory / "shares" / "incoming").iterdir())
 
 
 class TestCrew:
@@ -61,11 +61,11 @@ class TestCrew:
         abandoned = pair[1].create(STORAGE_INDEX, 1, 5, SECRETS)
         abandoned._file.close()  # As the end of its process does.
         pair[1].stop()
-        assert incoming(tmp_path) == ["0", "1"]
+        assert incoming(tmp_path) == [".0", ".1"]
 
         pair[1].start()
 
-        assert incoming(tmp_path) == ["0"]
+        assert incoming(tmp_path) == [".0"]
         written.abort()
 
     def test_an_abandoned_share_is_in_nobodys_way(self, tmp_path: Path, pair: list[ShareStore]) -> None:
@@ -107,8 +107,7 @@ class TestCrew:
 
 class TestBeginning:
     def test_a_file_that_somebody_holds_is_being_written(self, tmp_path: Path) -> None:
-        path = tmp_path / "xx" / "index" / "1"
-        path.parent.mkdir(parents=True)
+        path = tmp_path / "index.1"
         with FileIO(path, "x") as another:
             fcntl.flock(another, fcntl.LOCK_EX)
             with pytest.raises(ShareInProgress):
@@ -121,12 +120,11 @@ class TestBeginning:
         root.mkdir()
 
         def begin_and_end(number: int) -> None:
-            path = root / "xx" / "index" / str(number)
+            path = root / f"index.{number}"
             for _ in range(200):
                 with begin_file(path) as file:
                     assert is_at(path, file)
                     path.unlink()
-                remove_empty_folders(path)
 
         def clear_away(_: int) -> None:
             for _ in range(200):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, execute
 
-from tahoeish.storage.http.immutable import BATCH
+from tahoeish.storage.container import DATA_OFFSET
+from tahoeish.storage.http.receiving import BATCH, LONGEST_SECONDS, MEMORY, SMALLEST_BATCH
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.wire import content_range, load_required, share_path
@@ -65,6 +66,12 @@ def missing(server: Server) -> list[Range]:
     return load_required(server.write(0, SIZE - 1, CONTENT[-1:]).body)
 
 
+def written(store: ShareStore) -> bytes:
+    """What is on the disk of the share, which isn't finished yet."""
+    (path,) = (path for path in (store.directory / "shares" / "incoming").rglob("*") if path.is_file())
+    return path.read_bytes()[DATA_OFFSET:]
+
+
 class TestComingIn:
     def test_a_body_is_on_the_disk_before_its_end(self, server: Server, quick_store: ShareStore) -> None:
         server.allocate({0}, SIZE)
@@ -72,9 +79,35 @@ class TestComingIn:
         connection.send(patch(0, SIZE, SIZE))
         for start in range(0, 2 * BATCH, PACKET):
             connection.send(CONTENT[start : start + PACKET])
-        (path,) = (quick_store.directory / "shares" / "incoming").glob("*/*/0")
+        (path,) = (quick_store.directory / "shares" / "incoming").glob("*.0")
         assert path.read_bytes()[12:] == CONTENT[: 2 * BATCH]
         assert not connection.answered
+
+    def test_what_comes_slowly_is_not_kept_from_the_disk(self, server: Server, quick_store: ShareStore) -> None:
+        server.allocate({0}, SIZE)
+        connection = Connection(server)
+        connection.send(patch(0, SIZE, SIZE))
+        for start in range(0, 4 * PACKET, PACKET):
+            connection.send(CONTENT[start : start + PACKET])
+            server.clock.advance(LONGEST_SECONDS / 2)
+        assert written(quick_store) == CONTENT[: 4 * PACKET]
+        connection.send(CONTENT[4 * PACKET :])
+        assert connection.answer().status == 201
+        assert server.read(0).body == CONTENT
+
+    def test_the_more_there_are_the_less_each_keeps(self, server: Server, quick_store: ShareStore) -> None:
+        server.allocate({0}, SIZE)
+        connections = [Connection(server) for _ in range(MEMORY // SMALLEST_BATCH)]
+        for connection in connections:
+            connection.send(patch(0, SIZE, SIZE))
+        connections[0].send(CONTENT[: SMALLEST_BATCH - 1])
+        assert written(quick_store) == b""
+        connections[0].send(CONTENT[SMALLEST_BATCH - 1 : SMALLEST_BATCH])
+        assert written(quick_store) == CONTENT[:SMALLEST_BATCH]
+        for connection in connections[1:]:
+            connection.cut()
+        connections[0].send(CONTENT[SMALLEST_BATCH:])
+        assert connections[0].answer().status == 201
 
     @pytest.mark.parametrize("length", [SIZE, None])
     def test_what_arrived_before_the_connection_broke_is_kept(self, server: Server, length: int | None) -> None:

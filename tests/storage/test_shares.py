@@ -24,7 +24,8 @@ from tahoeish.storage.errors import (
     StoreFull,
     StoreInUse,
 )
-from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.incoming import IncomingShare
+from tahoeish.storage.shares import ShareStore
 from tests.storage.stores import (
     NAME,
     NOW,
@@ -61,7 +62,7 @@ def test_finished_share_is_a_container_of_version_2(store: ShareStore) -> None:
 def test_unfinished_share_lies_below_incoming(store: ShareStore) -> None:
     store.create(STORAGE_INDEX, 7, 100, SECRETS)
 
-    assert shares_found(store) == [f"incoming/{NAME[:2]}/{NAME}/7"]
+    assert shares_found(store) == [f"incoming/{NAME}.7"]
 
 
 def test_only_files_named_by_a_number_are_shares(store: ShareStore) -> None:

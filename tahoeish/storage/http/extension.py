@@ -14,9 +14,15 @@ from tahoeish.storage.http.answers import Refused, answer, answer_json
 from tahoeish.storage.http.routing import LEASE_SECRETS, Call, Endpoint
 from tahoeish.storage.uploads import StillMissing, Uploads
 from tahoeish.storage.wire import EXTENSIONS_PATH, LARGEST_WHOLE_SHARE, Secret, required_ranges
+from tahoeish.streams.budget import ByteBudget
+from tahoeish.streams.tasks import to_the_end
 
 _EXTENSIONS = {"finish": 1, "whole": LARGEST_WHOLE_SHARE}
 _MAX_BODY = 1024
+
+
+MEMORY = 32 * 1024 * 1024
+"""What whole shares may take together while they come in and are being stored. Further ones wait in their sockets."""
 
 
 class Extension:
@@ -24,6 +30,7 @@ class Extension:
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
+        self._memory = ByteBudget(MEMORY)
 
     def endpoints(self) -> Sequence[Endpoint]:
         share = "/tahoeish/v1/immutable/:si/:n"
@@ -50,12 +57,19 @@ class Extension:
             answer(call.request, 201)
 
     async def store(self, call: Call) -> None:
-        content = await call.body.read_all(LARGEST_WHOLE_SHARE)
-        if not content:
-            raise Refused(400, "a share has at least one byte")
-        secret = call.secrets[Secret.UPLOAD]
-        await self._uploads.store(call.storage_index, call.number, [content], secret, call.lease)
+        # Whoever leaves when all of it has come has still stored it, and it still takes its memory.
+        await to_the_end(self._take(call))
         answer(call.request, 201)
+
+    async def _take(self, call: Call) -> None:
+        call.body.limit_to(LARGEST_WHOLE_SHARE)
+        length = LARGEST_WHOLE_SHARE if call.body.length is None else call.body.length
+        arriving = self._uploads.arriving(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        with arriving as arrival, await self._memory.lease(length):
+            content = await call.body.read_all(LARGEST_WHOLE_SHARE)
+            if not content:
+                raise Refused(400, "a share has at least one byte")
+            await self._uploads.store(arrival, content, call.lease)
 
     async def undo(self, call: Call) -> None:
         await self._uploads.undo(call.storage_index, call.number, call.secrets[Secret.UPLOAD])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from tahoeish.storage.http.answers import Refused, answer, answer_message
 from tahoeish.storage.http.reading import ShareSender
+from tahoeish.storage.http.receiving import ShareReceiver
 from tahoeish.storage.http.routing import LEASE_SECRETS, Call, Endpoint
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.undoing import NoSuchUpload
-from tahoeish.storage.uploads import DifferentContent, Upload, Uploads
+from tahoeish.storage.uploads import Uploads
 from tahoeish.storage.wire import (
     MAX_ALLOCATION_BODY,
     MAX_CORRUPTION_BODY,
@@ -24,30 +24,29 @@ from tahoeish.storage.wire import (
     load_corruption,
     parse_content_range,
 )
-from tahoeish.streams.body import BodyError, BodyStream
 from tahoeish.streams.threads import ThreadRunner
-
-BATCH = 1024 * 1024
-"""Bytes of a body that are worth a trip to a thread."""
-
-_MAX_PIECES = 64
-"""However small the pieces are in which a body arrives, so many go in one trip."""
 
 
 class ImmutableShares:
     """
     Serves a store, and takes uploads for it.
 
-    The body of a write goes to its place in the share while it arrives. Where the protocol's first implementation is
-    at a loss (status 500), this one says what is wrong: a range beyond the end is a 416, and of a body that is shorter
-    than its range, a 400.
+    Where the protocol's first implementation is at a loss (status 500), this one says what is wrong: a range beyond
+    the end is a 416, and of a body that is shorter than its range, a 400.
     """
 
     def __init__(
-        self, store: ShareStore, uploads: Uploads, sender: ShareSender, *, run_in_thread: ThreadRunner
+        self,
+        store: ShareStore,
+        uploads: Uploads,
+        receiver: ShareReceiver,
+        sender: ShareSender,
+        *,
+        run_in_thread: ThreadRunner,
     ) -> None:
         self._store = store
         self._uploads = uploads
+        self._receiver = receiver
         self._sender = sender
         self._run_in_thread = run_in_thread
 
@@ -79,7 +78,7 @@ class ImmutableShares:
             raise Refused(416, f"the share was allocated with {upload.size} bytes, and has no byte {target.end - 1}")
         if call.body.length is not None and call.body.length < length:
             raise Refused(400, f"the body has {call.body.length} bytes, its range {length}")
-        if await _receive(call.body, upload, target) < target.end:
+        if await self._receiver.receive(call.body, upload, target) < target.end:
             raise Refused(400, f"the body is shorter than its range, which has {length} bytes")
         answer_message(call.request, 201 if upload.complete else 200, dump_required(upload.required))
 
@@ -104,37 +103,6 @@ class ImmutableShares:
         reason = load_corruption(await call.message(MAX_CORRUPTION_BODY))
         await self._run_in_thread(self._store.report_corruption, call.storage_index, call.number, reason)
         answer(call.request, 200)
-
-
-async def _receive(body: BodyStream, upload: Upload, target: Range) -> int:
-    """
-    Write the body to its place while it arrives; gives the offset that it reaches to.
-
-    What has arrived of a body that breaks off is written, too. What is more than the target is ignored.
-    """
-    offset, waiting = target.begin, 0
-    batch: list[bytes | bytearray] = []
-    try:
-        async for piece in body:
-            left = target.end - offset - waiting
-            if not left:
-                continue
-            batch.append(piece if len(piece) <= left else piece[:left])
-            waiting += len(batch[-1])
-            if waiting >= min(BATCH, left) or len(batch) == _MAX_PIECES:
-                full, written = batch, waiting
-                batch, waiting = [], 0
-                await upload.write(offset, full)
-                offset += written
-    except BodyError:
-        # There is nobody left who would want to know what becomes of it.
-        with suppress(NoSuchUpload, DifferentContent):
-            if waiting:
-                await upload.write(offset, batch)
-        raise
-    if waiting:
-        await upload.write(offset, batch)
-    return offset + waiting
 
 
 def _target(call: Call) -> Range:

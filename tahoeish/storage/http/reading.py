@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -15,14 +15,14 @@ from tahoeish.storage.wire import LARGEST_NUMBER, OCTETS, BadMessage, content_ra
 from tahoeish.streams.response import streaming
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 
-PIECE = 1024 * 1024
-"""
-What is read at a time, and all that a response holds of a share. Each piece is a trip to a thread, and waking one costs
-as much as encrypting a quarter of this.
-"""
-
-WRITE = 256 * 1024
+PIECE = 256 * 1024
 """What is handed to the transport at a time."""
+
+AT_ONCE = 4 * PIECE
+"""
+What is read at a time, and all that a response holds of a share. Each time is a trip to a thread, and waking one costs
+as much as encrypting a piece.
+"""
 
 OpenShare = Callable[[bytes, int], ShareFile]
 """The share with this storage index and number. It blocks, and raises `NoSuchShare`."""
@@ -41,8 +41,8 @@ class ShareSender:
         wanted = _wanted(request.getHeader("Range"))
         begin, end = wanted or Range(0, LARGEST_NUMBER)
         in_turn = Turns(self._run_in_thread)
-        opening = in_turn(_open_and_read, open_share, call.storage_index, call.number, Range(begin, end))
-        share, piece = await claimed(opening, lambda opened: opened[0].close())
+        opening = in_turn(_opened, open_share, call.storage_index, call.number, Range(begin, end))
+        share, pieces = await claimed(opening, lambda opened: opened[0].close())
         try:
             if wanted and begin >= share.length:
                 answer(request, 204)
@@ -53,31 +53,49 @@ class ShareSender:
             request.setHeader("Content-Length", str(end - begin))
             if wanted:
                 request.setHeader("Content-Range", content_range(begin, end - 1))
-            if request.method == b"HEAD" or len(piece) == end - begin <= WRITE:
-                request.write(piece)
+            if request.method == b"HEAD" or _length(pieces) == end - begin <= PIECE:
+                request.write(b"".join(pieces))
                 return
-            async with streaming(request, self._clock, self._idle_timeout, piece=WRITE) as response:
-                await response.write(piece)
-                begin += len(piece)
-                while begin < end:
-                    piece = await in_turn(share.read, begin, min(PIECE, end - begin))
-                    if not piece:
+            async with streaming(request, self._clock, self._idle_timeout, piece=PIECE) as response:
+                while True:
+                    for piece in pieces:
+                        await response.write(piece)
+                        begin += len(piece)
+                    if begin == end:
+                        break
+                    pieces = await in_turn(_read, share, Range(begin, end))
+                    if not pieces:
                         raise StoreError(f"{share.path}: became shorter while it was being read")
-                    await response.write(piece)
-                    begin += len(piece)
         finally:
-            # After what a thread may still be reading.
-            in_turn(share.close)
+            if not share.closed:
+                # After what a thread may still be reading.
+                in_turn(share.close)
 
 
-def _open_and_read(open_share: OpenShare, storage_index: bytes, number: int, wanted: Range) -> tuple[ShareFile, bytes]:
-    """Blocks. Most reads are small, so the first piece comes along with the share."""
+def _opened(
+    open_share: OpenShare, storage_index: bytes, number: int, wanted: Range
+) -> tuple[ShareFile, Sequence[bytes]]:
+    """Blocks. Most reads are small, so the first pieces come along with the share, and then it is closed already."""
     share = open_share(storage_index, number)
     try:
-        return share, share.read(wanted.begin, min(PIECE, wanted.end - wanted.begin))
+        pieces = _read(share, wanted)
     except BaseException:
         share.close()
         raise
+    if _length(pieces) == min(wanted.end, share.length) - wanted.begin:
+        share.close()
+    return share, pieces
+
+
+def _read(share: ShareFile, wanted: Range) -> Sequence[bytes]:
+    """Blocks. What is wanted, up to `AT_ONCE`."""
+    begin, end = wanted.begin, min(wanted.end, wanted.begin + AT_ONCE)
+    pieces = (share.read(offset, min(PIECE, end - offset)) for offset in range(begin, end, PIECE))
+    return [piece for piece in pieces if piece]
+
+
+def _length(pieces: Sequence[bytes]) -> int:
+    return sum(map(len, pieces))
 
 
 def _wanted(header: str | None) -> Range | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hmac import compare_digest
 
 from twisted.web.resource import Resource
@@ -74,21 +75,21 @@ class Router(Resource):
             self._routes.setdefault(_pattern(endpoint.path), {})[endpoint.method] = endpoint
 
     async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
-        match, endpoints = self._find(request)
-        storage_index = _storage_index(match)
+        named, endpoints = self._find(request)
+        storage_index = _storage_index(named.get("storage_index", ""))
         endpoint = _of_method(endpoints, request.method.decode("ascii", "replace"))
         if not compare_digest(request.getHeader(b"Authorization") or b"", self._authorization):
             raise Refused(401, "Wrong Authorization header")
         values = request.requestHeaders.getRawHeaders("X-Tahoe-Authorization") or []
         secrets = parse_secrets(values, endpoint.secrets)
-        number = int(match.groupdict().get("number") or 0)
+        number = int(named.get("number", 0))
         await endpoint.answer(Call(request, body, storage_index, number, secrets))
 
-    def _find(self, request: StreamingRequest) -> tuple[re.Match[str], Mapping[str, Endpoint]]:
+    def _find(self, request: StreamingRequest) -> tuple[Mapping[str, str], Mapping[str, Endpoint]]:
         path = request.path.decode("ascii", "replace")
         for pattern, endpoints in self._routes.items():
             if match := pattern.fullmatch(path):
-                return match, endpoints
+                return match.groupdict(), endpoints
         raise Refused(404, "Not Found")
 
 
@@ -97,8 +98,9 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(places, re.ASCII)
 
 
-def _storage_index(match: re.Match[str]) -> bytes:
-    text = match.groupdict().get("storage_index") or ""
+@lru_cache(maxsize=1024)
+def _storage_index(text: str) -> bytes:
+    """Many requests name the same."""
     try:
         return base32.decode(text)
     except ValueError:

@@ -43,6 +43,7 @@ class StorageSite(StreamingSite):
 
     largest_gulp = 512 * 1024
     lets_gather = True
+    speaks_http2 = False
 
     def __init__(
         self,
