@@ -8,7 +8,7 @@ been verified; a share whose peer stalls, lies or is gone is replaced in the mid
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from tahoeish.grid.errors import NotEnoughShares
 from tahoeish.grid.good_shares import GoodShares, Share
 from tahoeish.grid.peer import IStoragePeer
 from tahoeish.grid.stretch import Pace, StretchReader
+from tahoeish.grid.stretches import Stretches
 from tahoeish.streams.budget import ByteBudget, Lease
 from tahoeish.streams.gate import Gate
 from tahoeish.streams.tasks import together
@@ -33,9 +34,6 @@ log = Logger()
 
 READ_AHEAD = 2
 """Stretches of one download that are fetched while the client still drinks the one before."""
-
-STRETCH = 2 * 1024 * 1024
-"""What is read at a time, of as many segments as that is: a request costs as much as many blocks do."""
 
 A_SEGMENT = 1024 * 1024
 """The most that the first piece of a file usually takes, whose segment size isn't known yet."""
@@ -100,16 +98,21 @@ class OpenFile:
         Raises `NotEnoughShares` when too few good ones are left in the middle, and `CorruptFile` when the file was
         broken before it was stored.
         """
-        stretches = self._stretches(self._decoder.segments_for(first, last))
+        stretches = Stretches(self._decoder.segments_for(first, last), self.segment_size)
         coming: deque[Deferred[tuple[list[memoryview], Lease]]] = deque()
         start = first // self.segment_size * self.segment_size
+        # Nothing else shall keep the peers busy while somebody waits for the first one.
+        ahead = 0
         try:
             while True:
-                while len(coming) <= READ_AHEAD and (stretch := next(stretches, None)) is not None:
+                while len(coming) <= ahead and (stretch := stretches.next()) is not None:
                     coming.append(Deferred.fromCoroutine(self._read(stretch)))
                 if not coming:
                     return
-                segments, lease = await coming.popleft()
+                arriving = coming.popleft()
+                stretches.reader_waits = not arriving.called
+                segments, lease = await arriving
+                ahead = READ_AHEAD
                 with lease:
                     while segments:
                         plaintext = segments.pop(0)
@@ -124,15 +127,6 @@ class OpenFile:
     async def close(self) -> None:
         """Let go of all shares."""
         await self._shares.close()
-
-    def _stretches(self, segments: range) -> Iterator[range]:
-        """The first is short, because somebody waits for it."""
-        length, longest = 1, max(1, STRETCH // self.segment_size)
-        start = segments.start
-        while start < segments.stop:
-            yield range(start, min(start + length, segments.stop))
-            start += length
-            length = min(2 * length, longest)
 
     async def _read(self, stretch: range) -> tuple[list[memoryview], Lease]:
         """The plaintext of some segments, with the lease on the memory that it takes."""

@@ -49,6 +49,13 @@ class LengthNeeded(UploadUnhappy):
     """The same, because peers want to know the length of a file beforehand, and it isn't known."""
 
 
+class SharesForgotten(GridError):
+    """An upload that was put aside can't go on, because its peers have given up too many of its unfinished shares."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("the peers have given up what they had of this upload; begin a new one", reasons)
+
+
 class NothingStored(GridError):
     """A file that lacks shares still lacks all of them, since no peer took any."""
 

@@ -7,13 +7,13 @@ when they are told to, so there such a share is begun with as much room as it co
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from tahoeish.grid.gbs_client import GbsClient
@@ -31,10 +31,11 @@ from tahoeish.grid.peer import (
     PeerUnavailable,
     ShareMissing,
 )
+from tahoeish.grid.tickets import BadTicket, UploadTicket
 from tahoeish.storage import wire
 from tahoeish.storage.leases import LeaseSecrets
-from tahoeish.storage.nurl import Nurl
 from tahoeish.storage.wire import CBOR, AllocationRequest, Secret, Version
+from tahoeish.streams.exchange.connections import Connections
 from tahoeish.streams.tasks import together
 
 log = Logger()
@@ -45,19 +46,18 @@ UPLOAD_SECRET_SIZE = 32
 @implementer(IStoragePeer)
 class GbsPeer:
     """
-    The storage node at `nurl`.
+    The storage node at the other end of `connections`.
 
-    `agent` has to know it by its key. `tub_id` is what leases depend on there, together with our `lease_secret`. A
+    `tub_id` is what leases depend on there, together with our `lease_secret`. A
     share of unknown length can have `unknown_length_limit` bytes at the most.
     """
 
     def __init__(
         self,
-        nurl: Nurl,
+        connections: Connections,
         name: str,
         permutation_seed: bytes,
         *,
-        agent: IAgent,
         clock: IReactorTime,
         lease_secret: bytes,
         tub_id: bytes,
@@ -69,7 +69,7 @@ class GbsPeer:
         self.name = name
         self.permutation_seed = permutation_seed
         self.disk: object = None
-        self._client = GbsClient(nurl, name, agent=agent, clock=clock, patience=patience)
+        self._client = GbsClient(name, connections, clock=clock, patience=patience)
         self._lease_secret = lease_secret
         self._tub_id = tub_id
         self._random_bytes = random_bytes
@@ -90,8 +90,30 @@ class GbsPeer:
             raise self._client.refusal(answer)
         return set(self._client.read(wire.load_share_numbers, answer.body))
 
-    async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
-        return await self._allocate(storage_index, numbers, size, whole=False)
+    async def allocate(
+        self, storage_index: bytes, numbers: Collection[int], size: int | None, *, lasting: bool = False
+    ) -> Allocation:
+        return await self._allocate(storage_index, numbers, size, lasting=lasting)
+
+    async def reopen(self, storage_index: bytes, number: int, ticket: str) -> GbsShareWriter:
+        try:
+            upload = UploadTicket.load(ticket)
+        except BadTicket as error:
+            raise PeerError(self.name, str(error)) from error
+        writer = GbsShareWriter(
+            self._client,
+            storage_index,
+            number,
+            upload_secret=upload.upload_secret,
+            allocated=upload.allocated,
+            may_be_shorter=upload.may_be_shorter,
+            parallel_writes=self._parallel_writes,
+        )
+        await writer.touch()
+        return writer
+
+    async def keep_alive(self, storage_index: bytes, number: int, ticket: str) -> None:
+        await self.reopen(storage_index, number, ticket)
 
     async def _allocate_held_back(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
         allocation = await self._allocate(storage_index, numbers, size, whole=True)
@@ -102,11 +124,17 @@ class GbsPeer:
         self._asks_first = True
 
     async def _allocate(
-        self, storage_index: bytes, numbers: Collection[int], size: int | None, *, whole: bool
+        self,
+        storage_index: bytes,
+        numbers: Collection[int],
+        size: int | None,
+        *,
+        whole: bool = False,
+        lasting: bool = False,
     ) -> Allocation:
         room = await self._upper_bound(len(numbers)) if size is None else size
-        upload_secret = self._random_bytes(UPLOAD_SECRET_SIZE)
-        granted = await self._make_room(storage_index, frozenset(numbers), room, upload_secret)
+        upload_secret = self._lasting_secret(storage_index) if lasting else self._random_bytes(UPLOAD_SECRET_SIZE)
+        granted = await self._make_room(storage_index, frozenset(numbers), room, upload_secret, again=lasting)
         writers = {
             number: GbsShareWriter(
                 self._client,
@@ -174,14 +202,19 @@ class GbsPeer:
             raise PeerFull(self.name, "it has no room left")
         return bound
 
+    def _lasting_secret(self, storage_index: bytes) -> bytes:
+        """One that whoever was killed before he could write it down finds again."""
+        return hmac.digest(self._lease_secret, b"unfinished share" + self._tub_id + storage_index, "sha256")
+
     async def _make_room(
-        self, storage_index: bytes, numbers: frozenset[int], size: int, upload_secret: bytes
+        self, storage_index: bytes, numbers: frozenset[int], size: int, upload_secret: bytes, *, again: bool
     ) -> wire.Allocation:
+        """It may be `again` with the same secret."""
         try:
             room, attempts = await self._ask_for_room(storage_index, numbers, size, upload_secret)
             lacking = numbers - room.already_have - room.allocated
-            if attempts > 1 and lacking:
-                # Of these the first attempt, whose answer was lost, may have made uploads, which are in their own way.
+            if lacking and (again or attempts > 1):
+                # Of these an earlier attempt, whose answer was lost, may have made uploads, which are in their own way.
                 await self._give_back(storage_index, lacking, upload_secret)
                 more, _ = await self._ask_for_room(storage_index, lacking, size, upload_secret)
                 room = wire.Allocation(room.already_have | more.already_have, room.allocated | more.allocated)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
 
 from tahoeish.chk.buffers import Buffer
-from tahoeish.grid.gbs_exchange import Answer, ConnectionBroke, Exchange, Patience, Request, Silent, Unreachable
+from tahoeish.grid.gbs_exchange import ConnectionBroke, Exchange, Patience, Silent, Unreachable
 from tahoeish.grid.peer import PeerError, PeerFull, PeerUnavailable
 from tahoeish.storage.nurl import Nurl
 from tahoeish.storage.wire import (
@@ -32,6 +30,8 @@ from tahoeish.storage.wire import (
     load_version,
     secret_header,
 )
+from tahoeish.streams.exchange.connections import Connections
+from tahoeish.streams.exchange.message import Answer, Request
 
 LONGEST_MESSAGE = 1024 * 1024
 """Bytes. No message that makes sense is nearly as long."""
@@ -52,22 +52,26 @@ class Offer:
     whole: int = 0
 
 
+def connections_to(nurl: Nurl, reactor: IReactorTime, **settings: Any) -> Connections:
+    """To the storage node there, and nobody else; the `settings` are those of `Connections`."""
+    headers = [("Authorization", authorization(nurl.swissnum))]
+    return Connections(reactor, nurl.spki_hash, nurl.host, nurl.port, headers, **settings)
+
+
 class GbsClient:
     """
-    Talks to the storage node at `nurl`, which messages call `name`.
+    Talks over `connections` (see `connections_to`) to the storage node that messages call `name`.
 
     All of it raises `PeerUnavailable` when no answer comes, and may be cancelled.
     """
 
     def __init__(
-        self, nurl: Nurl, name: str, *, agent: IAgent, clock: IReactorTime, patience: Patience | None = None
+        self, name: str, connections: Connections, *, clock: IReactorTime, patience: Patience | None = None
     ) -> None:
         self.name = name
-        self._address = f"https://{nurl.location}"
-        self._authorization = authorization(nurl.swissnum)
         self._clock = clock
         self._patience = patience or Patience()
-        self._exchange = Exchange(name, agent, clock, self._patience)
+        self._exchange = Exchange(name, connections, self._patience)
         self._offer: Offer | None = None
         self._heard = -LATELY_SECONDS
 
@@ -108,14 +112,14 @@ class GbsClient:
         To `insist` is to try again when the storage node can't be reached, or has failed. The body's buffers must not
         change until the request is over.
         """
-        request = Request(method, self._address + path, self._headers(secrets, headers), body, longest)
+        request = Request(method, path, _lines(secrets, headers), body, longest)
         attempts = max(2, self._patience.attempts) if insist else 2
         for attempt in range(1, attempts):
             pause = self._patience.pause
             try:
                 answer = await self._once(request)
                 if not insist or not _is_passing(answer.status):
-                    return replace(answer, attempts=attempt)
+                    return answer if attempt == 1 else replace(answer, attempts=attempt)
             except ConnectionBroke:
                 if attempt == 1:
                     # As a rule it was one that we had kept, and the other side hadn't.
@@ -164,13 +168,12 @@ class GbsClient:
         self._heard = self._clock.seconds()
         return answer
 
-    def _headers(self, secrets: Mapping[Secret, bytes] | None, others: Mapping[str, str] | None) -> Headers:
-        headers = Headers({name: [value] for name, value in (others or {}).items()})
-        headers.setRawHeaders("Authorization", [self._authorization])
-        if secrets:
-            values = [secret_header(kind, secret) for kind, secret in secrets.items()]
-            headers.setRawHeaders("X-Tahoe-Authorization", values)
-        return headers
+
+def _lines(secrets: Mapping[Secret, bytes] | None, others: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    lines = list(others.items()) if others else []
+    if secrets:
+        lines += [("X-Tahoe-Authorization", secret_header(kind, secret)) for kind, secret in secrets.items()]
+    return lines
 
 
 def _is_passing(status: int) -> bool:
@@ -191,7 +194,7 @@ def _read_offer(body: bytes) -> Offer:
 
 def _said(answer: Answer) -> str:
     """Its own words, where they are for people."""
-    content_type = (answer.headers.getRawHeaders("Content-Type") or ["text/plain"])[0]
+    content_type = answer.headers.get("content-type", "text/plain")
     text = answer.body[: 4 * _MOST_SHOWN].decode("utf-8", "replace").strip()
     if not content_type.startswith("text/plain") or not text:
         return ""

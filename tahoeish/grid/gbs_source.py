@@ -50,7 +50,7 @@ class GbsShareSource:
             raise ShareMissing(self._client.name, f"it has no share {self.number}")
         if answer.status != 206:
             raise self._client.refusal(answer)
-        header = (answer.headers.getRawHeaders("Content-Range") or [""])[0]
+        header = answer.headers.get("content-range", "")
         begin, end = self._client.read(parse_content_range, header)
         if begin != offset or end > offset + length or end - begin != len(answer.body):
             raise PeerError(self._client.name, "it sends other bytes of the share than it was asked for")

@@ -36,6 +36,7 @@ class GbsWholeShareWriter:
     ) -> None:
         self.number = number
         self.parallel_writes = 1
+        self.ticket: str | None = None
         self._client = client
         self._path = whole_share_path(storage_index, number)
         self._upload_secret = upload_secret
@@ -47,6 +48,13 @@ class GbsWholeShareWriter:
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
         assert offset == 0
         self._buffers = buffers
+
+    async def secure(self) -> None:
+        """Such a share goes whole or not at all."""
+
+    async def forget(self) -> None:
+        """Nothing is left to go on with."""
+        await self.abort()
 
     async def prepare(self) -> None:
         """Nothing is with the storage node before `commit`."""

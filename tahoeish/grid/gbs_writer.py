@@ -9,9 +9,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from tahoeish.chk.buffers import Buffer
+from tahoeish.chk.layout import SHARE_BEGINNING
 from tahoeish.grid.gbs_client import GbsClient
-from tahoeish.grid.gbs_exchange import Answer
 from tahoeish.grid.peer import IShareWriter, PeerError, PeerFull, ShareMissing
+from tahoeish.grid.tickets import UploadTicket
 from tahoeish.storage.ranges import RangeSet
 from tahoeish.storage.wire import (
     JSON,
@@ -26,6 +27,7 @@ from tahoeish.storage.wire import (
     shares_path,
     whole_share_path,
 )
+from tahoeish.streams.exchange.message import Answer
 
 log = Logger()
 
@@ -54,6 +56,7 @@ class GbsShareWriter:
     ) -> None:
         self.number = number
         self.parallel_writes = parallel_writes
+        self.ticket = None if whole else UploadTicket(upload_secret, allocated, may_be_shorter).dump()
         self._client = client
         self._storage_index = storage_index
         self._secrets = {Secret.UPLOAD: upload_secret}
@@ -75,6 +78,19 @@ class GbsShareWriter:
             self._beginning = buffers if self._whole else [b"".join(buffers)]
         elif offset < end:
             await self._send(offset, end, buffers)
+
+    async def touch(self) -> None:
+        """
+        Write again what every share begins with, which tells whether the storage node still has the unfinished share,
+        and what of it. It begins to count anew how long nobody has written to it.
+        """
+        await self._send(0, len(SHARE_BEGINNING), [SHARE_BEGINNING])
+
+    async def secure(self) -> None:
+        """What is written is with the storage node."""
+
+    async def forget(self) -> None:
+        """What is under way may come through; that does no harm."""
 
     async def prepare(self) -> None:
         held_back = _length(self._beginning)
@@ -146,8 +162,7 @@ class GbsShareWriter:
 
     def _expect_written(self, begin: int) -> None:
         """Everything from `begin` on, as far as there is anything."""
-        expected = RangeSet(tuple(RangeSet().with_range(begin, self._end).missing(0, self._allocated)))
-        if self._required != expected:
+        if self._required.present(begin, self._end):
             raise PeerError(self._client.name, "it hasn't kept all bytes of the share that it was sent")
 
     def _refusal(self, answer: Answer) -> PeerError:

@@ -1,8 +1,8 @@
 """
 The shares that a file is read from: k good ones, and others in place of those that turn out not to be.
 
-All peers are asked what they have. Meanwhile the first k shares are looked for where they are as a rule, so that in the
-best case nobody has to be waited for.
+The first k shares are looked for where they are as a rule. If some aren't there, or that takes a while, all peers are
+asked what they have. So in the best case nobody else has to be bothered, or waited for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tahoeish.chk.errors import CorruptShare
 from tahoeish.grid.errors import NotEnoughShares
 from tahoeish.grid.peer import IShareSource, IStoragePeer, PeerError, ShareMissing
 from tahoeish.grid.placement import permuted
-from tahoeish.streams.tasks import together
+from tahoeish.streams.tasks import share_of, together
 from tahoeish.streams.threads import ThreadRunner
 
 T = TypeVar("T")
@@ -30,6 +30,9 @@ log = Logger()
 
 LITTLE_TO_VERIFY = 32 * 1024
 """Bytes of hashes that are verified sooner than a thread is found for them."""
+
+LOOKING_SECONDS = 0.05
+"""What the first k shares get to be where they are looked for, until everybody is asked."""
 
 GRACE_SECONDS = 0.3
 """What peers get that haven't answered yet when enough others have: they may have shares that need no decoding."""
@@ -77,13 +80,12 @@ class GoodShares:
         self._asking: set[Deferred[None]] = set()
         self._enough_known: Deferred[None] = Deferred()
         self._grace_call: IDelayedCall | None = None
+        self._ask_call: IDelayedCall | None = None
+        self._asked = False
 
     async def find(self) -> None:
         """Raises `NotEnoughShares`."""
-        for peer in self._ring:
-            asking = Deferred.fromCoroutine(self._ask(peer))
-            self._asking.add(asking)
-            asking.addBoth(self._answered, asking)
+        self._ask_call = self._clock.callLater(LOOKING_SECONDS, self._ask_all)
         likely = [
             (number, peer)
             for number, peer in enumerate(self._ring[: self._cap.needed])
@@ -91,6 +93,8 @@ class GoodShares:
         ]
         await together(self._open(number, peer, guessed=True) for number, peer in likely)
         await self.good()
+        if self._ask_call.active():
+            self._ask_call.cancel()
 
     async def good(self) -> list[Share]:
         """k shares to read from, others in place of those that were dropped."""
@@ -103,7 +107,7 @@ class GoodShares:
                 await self._known()
                 candidates = self._next_candidates(missing)
                 if len(candidates) < missing and self._asking:
-                    await together(_quietly(asking) for asking in list(self._asking))
+                    await together(share_of(asking) for asking in list(self._asking))
                     candidates += self._next_candidates(missing - len(candidates), candidates)
                 if len(candidates) < missing:
                     found = {number: sorted(names) for number, names in self._found.items()}
@@ -117,6 +121,7 @@ class GoodShares:
         """One more good share besides those that are `used`, if there is one."""
         await self._replacing.acquire()
         try:
+            await self._known()
             while True:
                 numbers = {share.number for share in used}
                 for share in self._shares:
@@ -146,6 +151,8 @@ class GoodShares:
         """Let go of all of them."""
         for asking in list(self._asking):
             asking.cancel()
+        if self._ask_call is not None and self._ask_call.active():
+            self._ask_call.cancel()
         if self._grace_call is not None and self._grace_call.active():
             self._grace_call.cancel()
         shares, self._shares, self._untried = self._shares, [], []
@@ -153,6 +160,17 @@ class GoodShares:
             await share.source.close()
 
     # What the peers have.
+
+    def _ask_all(self) -> None:
+        if self._asked:
+            return
+        self._asked = True
+        for peer in self._ring:
+            asking = Deferred.fromCoroutine(self._ask(peer))
+            self._asking.add(asking)
+            asking.addBoth(self._answered, asking)
+        if not self._asking:
+            self._now_known()
 
     async def _ask(self, peer: IStoragePeer) -> None:
         try:
@@ -185,8 +203,9 @@ class GoodShares:
             self._enough_known.callback(None)
 
     async def _known(self) -> None:
+        self._ask_all()
         if not self._enough_known.called:
-            await _quietly(self._enough_known)
+            await share_of(self._enough_known)
 
     def _next_candidates(
         self, count: int, besides: Collection[tuple[int, IStoragePeer]] = ()
@@ -248,19 +267,6 @@ class GoodShares:
 
     def _timed(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
         return Deferred.fromCoroutine(work).addTimeout(self._stall_timeout, self._clock)
-
-
-async def _quietly(event: Deferred[None]) -> None:
-    """Wait for what others wait for, too: whoever is cancelled here cancels nothing there."""
-    happened: Deferred[None] = Deferred()
-
-    def tell(result: object) -> object:
-        if not happened.called:
-            happened.callback(None)
-        return result
-
-    event.addBoth(tell)
-    await happened
 
 
 def _unwatched(work: Coroutine[Any, Any, object], doing: str) -> None:

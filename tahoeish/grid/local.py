@@ -29,6 +29,7 @@ from tahoeish.grid.peer import (
     PeerUnavailable,
     ShareMissing,
 )
+from tahoeish.grid.tickets import BadTicket, FolderTicket
 from tahoeish.storage.errors import (
     NoSuchShare,
     ShareExists,
@@ -37,9 +38,10 @@ from tahoeish.storage.errors import (
     StoreFull,
     StoreInUse,
 )
+from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.share_file import ShareFile
-from tahoeish.storage.shares import IncomingShare, ShareStore
+from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.steps import Step, Steps
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 
@@ -82,8 +84,9 @@ class LocalPeer:
         durable: bool,
         reserved_space: int = 0,
         crew: str | None = None,
+        steps_of: Callable[[int], Steps] | None = None,
     ) -> None:
-        """`crew`: see `ShareStore`."""
+        """`crew`: see `ShareStore`. `steps_of`: what all folders on a disk share, by its device number."""
         self.name = name
         # Nobody knows where a peer stands that has never been there.
         self.permutation_seed = b""
@@ -94,8 +97,11 @@ class LocalPeer:
         self._lease_secret = lease_secret
         self._store = ShareStore(directory, durable=durable, now=now, reserved_space=reserved_space, crew=crew)
         self._steps = Steps(run_in_thread)
+        self._steps_of = steps_of
         self._now = now
         self._well_until = 0.0
+        self._seed_file = os.fspath(directory / SEED_FILE)
+        self._seed_seen: object = None
 
     @staticmethod
     def initialise(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
@@ -115,7 +121,10 @@ class LocalPeer:
     async def start(self) -> None:
         """Raises `PeerUnavailable` for a folder that isn't there. It may be tried again later."""
         with _errors_of(self.name):
-            await self._run_in_thread(self._start)
+            disk = await self._run_in_thread(self._start)
+        self.disk = disk
+        if self._steps_of is not None:
+            self._steps = self._steps_of(disk)
 
     async def stop(self) -> None:
         await self._run_in_thread(self._store.stop)
@@ -123,10 +132,12 @@ class LocalPeer:
     async def share_numbers(self, storage_index: bytes) -> set[int]:
         return await self._on_the_disk(self._store.share_numbers, storage_index)
 
-    async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+    async def allocate(
+        self, storage_index: bytes, numbers: Collection[int], size: int | None, *, lasting: bool = False
+    ) -> Allocation:
         with _errors_of(self.name):
             room = await claimed(
-                self._run_in_thread(self._allocate, storage_index, frozenset(numbers), size),
+                self._run_in_thread(self._allocate, storage_index, frozenset(numbers), size, lasting),
                 unclaimed=lambda room: self._run_in_thread(_abort_all, room),
             )
         writers = {
@@ -134,6 +145,21 @@ class LocalPeer:
             for number, share in room.shares.items()
         }
         return Allocation(frozenset(room.existing), writers, room.refusal)
+
+    async def reopen(self, storage_index: bytes, number: int, ticket: str) -> IShareWriter:
+        try:
+            size = FolderTicket.load(ticket).size
+        except BadTicket as error:
+            raise PeerError(self.name, str(error)) from error
+        with _errors_of(self.name):
+            share = await claimed(
+                self._run_in_thread(self._checked, self._reopen, storage_index, number, size),
+                unclaimed=lambda share: self._run_in_thread(share.forget),
+            )
+        return LocalShareWriter(self.name, number, share, self._run_in_thread, self._steps)
+
+    async def keep_alive(self, storage_index: bytes, number: int, ticket: str) -> None:
+        await self._on_the_disk(self._store.keep_alive, storage_index, number)
 
     async def allocate_whole(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
         if not 0 <= self._well_until - self._now() <= WELL_SECONDS:
@@ -161,28 +187,31 @@ class LocalPeer:
         with _errors_of(self.name):
             return await self._read_in_thread(self._checked, work, *args)
 
-    def _start(self) -> None:
-        seed = self._read_seed()
+    def _start(self) -> int:
+        seen, seed = self._look_at_seed(), self._read_seed()
         self._store.start()
-        self.permutation_seed = seed
-        self.disk = self._directory.stat().st_dev
+        self.permutation_seed, self._seed_seen = seed, seen
+        return self._directory.stat().st_dev
 
     def _checked(self, work: Callable[..., T], *args: object) -> T:
         """A disk may come and go at any time, and another one may be mounted in its place."""
-        if self._read_seed() != self.permutation_seed:
-            raise PeerUnavailable(self.name, f"{self._directory} is the folder of a peer that hasn't been started")
+        seen = self._look_at_seed()
+        if seen is None or seen != self._seed_seen:
+            if self._read_seed() != self.permutation_seed:
+                raise PeerUnavailable(self.name, f"{self._directory} is the folder of a peer that hasn't been started")
+            self._seed_seen = seen
         return work(*args)
 
-    def _allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> _Room:
-        return self._checked(self._make_room, storage_index, numbers, size)
+    def _allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None, lasting: bool) -> _Room:
+        return self._checked(self._make_room, storage_index, numbers, size, lasting)
 
-    def _make_room(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> _Room:
+    def _make_room(self, storage_index: bytes, numbers: Collection[int], size: int | None, lasting: bool) -> _Room:
         secrets = self._secrets(storage_index)
         room = _Room(self._store.add_lease(storage_index, secrets))
         with ExitStack() as undo:
             for number in sorted(set(numbers) - room.existing):
                 try:
-                    share = self._store.create(storage_index, number, size, secrets)
+                    share = self._store.create(storage_index, number, size, secrets, lasting=lasting)
                 except ShareExists:
                     room.existing.add(number)
                 except (StoreFull, ShareInProgress) as refusal:
@@ -192,6 +221,9 @@ class LocalPeer:
                     undo.callback(share.abort)
             undo.pop_all()
         return room
+
+    def _reopen(self, storage_index: bytes, number: int, size: int | None) -> IncomingShare:
+        return self._store.reopen(storage_index, number, size, self._secrets(storage_index))
 
     def _is_well(self) -> None:
         """The disk is there and has room, which will still be so for a while."""
@@ -208,6 +240,14 @@ class LocalPeer:
     def _storing(self, storage_index: bytes, number: int, size: int, buffers: Sequence[Buffer]) -> Step[IncomingShare]:
         secrets = self._secrets(storage_index)
         return (yield from self._checked(self._store.storing, storage_index, number, size, buffers, secrets))
+
+    def _look_at_seed(self) -> object:
+        """What tells its file from any other; None without one."""
+        try:
+            found = os.stat(self._seed_file)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def _read_seed(self) -> bytes:
         try:
@@ -229,6 +269,7 @@ class LocalShareWriter:
     def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner, steps: Steps) -> None:
         self.number = number
         self.parallel_writes = 1
+        self.ticket = FolderTicket(share.size).dump() if share.lasting else None
         self._peer = peer
         self._share = share
         self._steps = steps
@@ -238,6 +279,15 @@ class LocalShareWriter:
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
         with _errors_of(self._peer):
             await self._in_turn(self._write, offset, buffers)
+
+    async def secure(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn.of(lambda: self._steps(self._share.securing()))
+        self._unsynced = 0
+
+    async def forget(self) -> None:
+        with _errors_of(self._peer):
+            await self._in_turn(self._share.forget)
 
     async def prepare(self) -> None:
         with _errors_of(self._peer):
@@ -265,6 +315,7 @@ class LocalWholeShareWriter:
     def __init__(self, peer: LocalPeer, storage_index: bytes, number: int, size: int) -> None:
         self.number = number
         self.parallel_writes = 1
+        self.ticket: str | None = None
         self._peer = peer
         self._storage_index = storage_index
         self._size = size
@@ -274,6 +325,13 @@ class LocalWholeShareWriter:
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
         assert offset == 0
         await self._take(self._writing(buffers))
+
+    async def secure(self) -> None:
+        """Such a share goes whole or not at all."""
+
+    async def forget(self) -> None:
+        """Nothing is left to go on with."""
+        await self.abort()
 
     async def prepare(self) -> None:
         """It is already."""

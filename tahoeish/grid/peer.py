@@ -63,11 +63,14 @@ class IShareWriter(Interface):
 
     `write` as often as needed, up to `parallel_writes` at a time; then `prepare`, then `commit`, each when everything
     before has ended. `abort` at any time, also while one of the others is under way or has just been cancelled. After
-    an error nothing but `abort` makes sense.
+    an error nothing but `abort` or `forget` makes sense.
     """
 
     number: int = Attribute("The share's number.")
     parallel_writes: int = Attribute("How many writes at a time are of use.")
+    ticket: str | None = Attribute(
+        "What `IStoragePeer.reopen` needs, in whatever process, to go on with the share; None where that can't be."
+    )
 
     async def write(offset: int, buffers: Sequence[Buffer]) -> None:
         """
@@ -76,6 +79,12 @@ class IShareWriter(Interface):
         Returns when the peer has them. They belong to the writer until then; if the write is cancelled, until
         `abort` has returned.
         """
+
+    async def secure() -> None:
+        """Returns when what has been written outlives this process, and as much else as the peer sees to."""
+
+    async def forget() -> None:
+        """Instead of `abort`: let go of a lasting share, which stays as it is, for `IStoragePeer.reopen`."""
 
     async def prepare() -> None:
         """
@@ -119,13 +128,30 @@ class IStoragePeer(Interface):
     async def share_numbers(storage_index: bytes) -> set[int]:
         """The numbers of the finished shares that the peer holds."""
 
-    async def allocate(storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+    async def allocate(
+        storage_index: bytes, numbers: Collection[int], size: int | None, *, lasting: bool = False
+    ) -> Allocation:
         """
         Ask for room for shares of `size` bytes each, or of a length that isn't known yet, which some peers refuse with
         `NeedsLength`.
 
-        Every writer that comes back has to be committed or aborted in the end. The shares that the peer has
-        already get a lease, or a longer one.
+        Every writer that comes back has to be committed or aborted in the end; those of `lasting` shares, which have to
+        begin as the format has it, may also be forgotten, for `reopen`. The shares that the peer has already get a
+        lease, or a longer one.
+        """
+
+    async def reopen(storage_index: bytes, number: int, ticket: str) -> IShareWriter:
+        """
+        Go on with an unfinished share that was begun as `lasting`, perhaps by a process that is gone. What was secure
+        is there; what was written since then may be, and if it is written again, must be the same. Where the length
+        isn't known, what is written from now on must reach to the end. Raises `ShareMissing`, too.
+        """
+
+    async def keep_alive(storage_index: bytes, number: int, ticket: str) -> None:
+        """
+        See to it that the peer doesn't give a lasting share up because nobody writes to it. Storage nodes do that after
+        a while, those of Tahoe-LAFS after half an hour. May be called whether somebody writes to it or not. Raises
+        `ShareMissing`, too.
         """
 
     async def allocate_whole(storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:

@@ -109,6 +109,13 @@ def _one_each(numbers: Sequence[int], peers: Sequence[P], barred: Mapping[P, Col
 
 def _match(taker: P, offered: Mapping[P, Collection[Q]], matching: dict[Q, P]) -> bool:
     """Give `taker` a thing of its own in `matching`, where need be by giving others another one of theirs."""
+    # As a rule one of them is still to be had.
+    for thing in offered.get(taker, ()):
+        if thing not in matching:
+            matching[thing] = taker
+            return True
+    if not offered.get(taker):
+        return False
     tried: set[Q] = set()
 
     def give(taker: P) -> bool:

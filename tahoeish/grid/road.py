@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.encoder import Encoder
 from tahoeish.chk.segment import SealedSegment, Segment
+from tahoeish.grid.milestones import Milestones
 from tahoeish.streams.budget import ByteBudget, Lease
 from tahoeish.streams.threads import ThreadRunner
 
@@ -46,6 +47,7 @@ class Road:
         run_in_thread: ThreadRunner,
         send: Callable[[SealedSegment], Deferred[None]],
         broken: Callable[[Exception], None],
+        milestones: Milestones | None = None,
     ) -> None:
         self._encoder = encoder
         self._expansion = expansion
@@ -60,15 +62,20 @@ class Road:
         self._before: Deferred[None] = succeed(None)
         self._absorbing = Lock()
         self._sealed: dict[int, SealedSegment] = {}
-        self._absorbed = 0
+        self._milestones = milestones
+        self._absorbed = encoder.segments_absorbed
 
     async def carry(self, pieces: AsyncIterator[Buffer]) -> None:
         """Returns when all has been sent, and absorbed by the encoder."""
         async for piece in pieces:
             for segment in self._encoder.write(piece):
-                await self._set_off(segment)
+                await self.set_off(segment)
         for segment in self._encoder.end():
-            await self._set_off(segment)
+            await self.set_off(segment)
+        await self.clear()
+
+    async def clear(self) -> None:
+        """Returns when all that has set off has been sent, and absorbed by the encoder."""
         if self._travelling:
             self._clear = Deferred()
             await self._clear
@@ -78,7 +85,7 @@ class Road:
         for travelling in list(self._travelling):
             travelling.cancel()
 
-    async def _set_off(self, segment: Segment) -> None:
+    async def set_off(self, segment: Segment) -> None:
         """Returns when the segment is on its way, so that the next may be filled."""
         await self._places.acquire()
         try:
@@ -89,7 +96,7 @@ class Road:
         before, self._before = self._before, Deferred()
         travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._before))
         self._travelling.add(travelling)
-        travelling.addBoth(self._arrived, travelling, lease)
+        travelling.addBoth(self._arrived, travelling, lease, segment.number)
 
     async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], on_its_way: Deferred[None]) -> None:
         plaintext_size = segment.size
@@ -109,12 +116,16 @@ class Road:
             while (following := self._sealed.pop(self._absorbed, None)) is not None:
                 self._encoder.absorb(following)
                 self._absorbed += 1
+                if self._milestones is not None:
+                    self._milestones.absorbed()
         return sealed
 
-    def _arrived(self, result: object, travelling: Deferred[None], lease: Lease) -> None:
+    def _arrived(self, result: object, travelling: Deferred[None], lease: Lease, number: int) -> None:
         self._travelling.discard(travelling)
         lease.release()
         self._places.release()
+        if self._milestones is not None and not isinstance(result, Failure):
+            self._milestones.arrived(number)
         if isinstance(result, Failure) and not result.check(CancelledError):
             assert isinstance(result.value, Exception)
             self._broken(result.value)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as StalledError
 from twisted.internet.interfaces import IReactorTime
 
+from tahoeish.chk import base32
 from tahoeish.chk.caps import ReadCap
 from tahoeish.chk.encoder import ShareEnd
 from tahoeish.chk.segment import SealedSegment
-from tahoeish.grid.errors import GridError, GridFull, LengthNeeded, NothingStored, UploadUnhappy
-from tahoeish.grid.peer import Allocation, IStoragePeer, NeedsLength, PeerError, PeerFull
+from tahoeish.grid.errors import GridError, GridFull, LengthNeeded, NothingStored, SharesForgotten, UploadUnhappy
+from tahoeish.grid.peer import (
+    Allocation,
+    IShareWriter,
+    IStoragePeer,
+    NeedsLength,
+    PeerError,
+    PeerFull,
+    ShareMissing,
+)
 from tahoeish.grid.placement import happiness, permuted, place
 from tahoeish.grid.sharestream import ShareStream
 from tahoeish.streams.tasks import together
@@ -41,13 +52,42 @@ class IncompleteFile:
     """Shares that are no good, though their peers hold them."""
 
 
+def identity_of(peer: IStoragePeer) -> str:
+    """What a peer is known by, whatever it is called."""
+    return _spelled(peer.permutation_seed)
+
+
+@lru_cache(1024)
+def _spelled(seed: bytes) -> str:
+    return base32.encode(seed)
+
+
+class Found(Enum):
+    """What became of an unfinished share."""
+
+    HERE = auto()
+    AWAY = auto()
+    """Its peer doesn't answer, or not with a yes or a no."""
+    GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An unfinished share: what its peer is known by, whatever it is called, and what the peer needs to go on."""
+
+    number: int
+    identity: str
+    text: str
+
+
 class ShareSet:
     """
     One file's shares.
 
     `allocated` is the size of each, None while nobody knows. `incomplete` is the file whose missing shares these are;
     without it they are those of a new one. `spoiled` is called with the error when a share is lost without which the
-    file isn't worth going on with. The shares of a new file with one segment may be sent `whole`, with `finish_whole`.
+    file isn't worth going on with. The shares of a new file with one segment may be sent `whole`, with `finish_whole`;
+    `lasting` ones can be gone on with by another process.
     """
 
     def __init__(
@@ -61,6 +101,7 @@ class ShareSet:
         clock: IReactorTime,
         spoiled: Callable[[GridError], None],
         whole: bool = False,
+        lasting: bool = False,
     ) -> None:
         self._storage_index = storage_index
         self._encoding = encoding
@@ -70,6 +111,7 @@ class ShareSet:
         self._clock = clock
         self._spoiled = spoiled
         self._whole = whole
+        self._lasting = lasting
         self._streams: dict[int, ShareStream] = {}
         shares = incomplete.shares if incomplete is not None else {}
         self._existing = {number: set(peers) for number, peers in shares.items()}
@@ -81,6 +123,10 @@ class ShareSet:
     def elsewhere(self) -> bool:
         """Some of the peers are across a network, which is worth larger writes, and several at a time."""
         return any(stream.writer.parallel_writes > 1 for stream in self._streams.values())
+
+    @property
+    def peers_used(self) -> int:
+        return len({stream.peer for stream in self._streams.values() if stream.problem is None})
 
     def holders(self) -> dict[int, set[str]]:
         """The peers that hold each share, or will."""
@@ -140,7 +186,7 @@ class ShareSet:
             assert self._allocated is not None
             request = peer.allocate_whole(self._storage_index, numbers, self._allocated)
         else:
-            request = peer.allocate(self._storage_index, numbers, self._allocated)
+            request = peer.allocate(self._storage_index, numbers, self._allocated, lasting=self._lasting)
         asking = Deferred.fromCoroutine(request)
         try:
             allocation = await asking.addTimeout(self._peer_timeout, self._clock)
@@ -152,14 +198,88 @@ class ShareSet:
         except StalledError:
             self._reasons[peer.name] = f"no answer for {self._peer_timeout:g} seconds"
             return Allocation()
-        for number, writer in allocation.writers.items():
-            self._streams[number] = ShareStream(
-                writer, peer.name, clock=self._clock, timeout=self._peer_timeout, lost=self._share_lost
-            )
+        for writer in allocation.writers.values():
+            self._add(writer, peer)
         if allocation.refusal is not None:
             self._some_full = True
             self._reasons[peer.name] = allocation.refusal
         return allocation
+
+    def _add(self, writer: IShareWriter, peer: IStoragePeer) -> None:
+        self._streams[writer.number] = ShareStream(
+            writer,
+            peer.name,
+            clock=self._clock,
+            timeout=self._peer_timeout,
+            lost=self._share_lost,
+            identity=identity_of(peer),
+            lasting=self._lasting,
+        )
+
+    # Going on with it another time.
+
+    def tickets(self) -> list[Ticket]:
+        """What `reopen` needs of the shares that are as they should be."""
+        return [
+            Ticket(number, stream.identity, stream.writer.ticket)
+            for number, stream in sorted(self._streams.items())
+            if stream.problem is None and stream.writer.ticket is not None
+        ]
+
+    async def reopen(self, tickets: Sequence[Ticket], peers: Sequence[IStoragePeer]) -> None:
+        """
+        Instead of finding room: go on with shares that were begun as lasting. Raises `SharesForgotten` when too many
+        are gone for good, and what `check_happiness` raises when too many aren't there at the moment.
+        """
+        by_identity = {identity_of(peer): peer for peer in peers}
+        found = await together(self._reopen(ticket, by_identity.get(ticket.identity)) for ticket in tickets)
+        try:
+            self.check_happiness()
+        except UploadUnhappy:
+            if Found.AWAY not in found or len(tickets) - found.count(Found.GONE) < self._encoding.happy:
+                raise SharesForgotten(self._reasons) from None
+            raise
+
+    async def _reopen(self, ticket: Ticket, peer: IStoragePeer | None) -> Found:
+        if peer is None:
+            self._reasons[f"share {ticket.number}"] = "its peer isn't among those that this node has"
+            return Found.AWAY
+        work = Deferred.fromCoroutine(self._ask_for_share(ticket, peer))
+        try:
+            return await work.addTimeout(self._peer_timeout, self._clock)
+        except ShareMissing as error:
+            self._reasons[peer.name] = error.reason
+            return Found.GONE
+        except PeerError as error:
+            self._reasons[peer.name] = error.reason
+        except StalledError:
+            self._reasons[peer.name] = f"no answer for {self._peer_timeout:g} seconds"
+        return Found.AWAY
+
+    async def _ask_for_share(self, ticket: Ticket, peer: IStoragePeer) -> Found:
+        try:
+            writer = await peer.reopen(self._storage_index, ticket.number, ticket.text)
+        except ShareMissing:
+            # The upload may have been interrupted in the middle of its end. Nobody else uses its storage index.
+            if ticket.number not in await peer.share_numbers(self._storage_index):
+                raise
+            self._existing.setdefault(ticket.number, set()).add(peer.name)
+        else:
+            self._add(writer, peer)
+        return Found.HERE
+
+    def hurry(self) -> None:
+        """No more comes for now: what is being gathered may go."""
+        for stream in self._streams.values():
+            stream.hurry()
+
+    async def secure(self) -> None:
+        """What has been taken outlives this process."""
+        await together(stream.secure() for stream in self._streams.values())
+
+    async def forget(self) -> None:
+        """Leave everything as it is, for `reopen`."""
+        await together(stream.forget() for stream in self._streams.values())
 
     # Sending.
 

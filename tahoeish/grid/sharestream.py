@@ -49,9 +49,17 @@ class ShareStream:
         clock: IReactorTime,
         timeout: float,
         lost: Callable[[ShareStream], None],
+        identity: str = "",
+        lasting: bool = False,
     ) -> None:
+        """
+        `peer` is what the peer is called, `identity` what it is known by. A `lasting` share isn't removed when it is
+        lost, because another attempt may find it again.
+        """
         self.writer = writer
         self.peer = peer
+        self.identity = identity
+        self._lasting = lasting
         self.problem: str | None = None
         self.peer_full = False
         self.committed = False
@@ -65,6 +73,7 @@ class ShareStream:
         self._working: dict[Deferred[None], float] = {}
         self._watch_call: IDelayedCall | None = None
         self._gather_call: IDelayedCall | None = None
+        self._hurries = False
 
     @property
     def number(self) -> int:
@@ -108,12 +117,32 @@ class ShareStream:
 
     async def abort(self) -> None:
         """Leave nothing on the peer, as far as it lets us."""
+        self._give_up()
+        await self._remove()
+
+    async def secure(self) -> None:
+        """What the peer has outlives this process."""
+        await self._attempt(self.writer.secure())
+
+    async def forget(self) -> None:
+        """Leave a lasting share as it is."""
+        self._give_up()
+        try:
+            await self.writer.forget()
+        except PeerError as error:
+            log.info("letting go of share {number}: {error}", number=self.number, error=str(error))
+
+    def hurry(self) -> None:
+        """From now on, don't wait for more before a write."""
+        self._hurries = True
+        self._pump()
+
+    def _give_up(self) -> None:
         self.problem = self.problem or "given up"
         for working in list(self._working):
             working.cancel()
         self._forget_queue()
         self._stop_watching()
-        await self._remove()
 
     # The queue.
 
@@ -135,6 +164,8 @@ class ShareStream:
         return False
 
     def _gathered_long_enough(self) -> bool:
+        if self._hurries:
+            return True
         if self._gather_call is None or self._gather_call.active():
             return False
         self._gather_call = None
@@ -151,8 +182,9 @@ class ShareStream:
             self._pump()
         else:
             self._forget_queue()
-            # A disk that is full wants its space back now, not at the end of the upload.
-            Deferred.fromCoroutine(self._remove())
+            if self.peer_full or not self._lasting:
+                # A disk that is full wants its space back now, not at the end of the upload.
+                Deferred.fromCoroutine(self._remove())
 
     def _next_batch(self) -> tuple[int, list[Buffer], list[Callable[[], None]]]:
         first, block, taken = self._queue.popleft()

@@ -2,6 +2,7 @@
 Writing a file to the grid while it arrives.
 
     source -> Road: full segments, sealed in threads, absorbed in order -> ShareSet: a ShareStream per share -> peers
+              (Transit has them together)
 
 At the end every share gets its trailer and its header and is made safe; only when enough of them are, all of them
 become visible.
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.chk.buffers import Buffer
@@ -24,16 +23,15 @@ from tahoeish.chk.erasure import ErasureCodec
 from tahoeish.chk.errors import WrongLength
 from tahoeish.chk.hashes import convergence_hasher
 from tahoeish.chk.layout import MAX_SEGMENTS, Segmentation
-from tahoeish.chk.segment import SealedSegment, Segment
-from tahoeish.grid.errors import FileTooLarge, LengthNeeded, OtherEncoding
+from tahoeish.grid.errors import FileTooLarge, LengthNeeded
 from tahoeish.grid.peer import IStoragePeer
 from tahoeish.grid.placement import happiness
-from tahoeish.grid.road import FEWEST_SEGMENTS, LONG_ROAD_BYTES, ROAD_BYTES, Road
-from tahoeish.grid.shareset import EncodingChoice, IncompleteFile, ShareSet
+from tahoeish.grid.road import FEWEST_SEGMENTS
+from tahoeish.grid.shareset import EncodingChoice, IncompleteFile
 from tahoeish.grid.spool import SpoolRoom
-from tahoeish.streams.budget import ByteBudget, SegmentAllowance
+from tahoeish.grid.transit import Means, Transit
+from tahoeish.streams.budget import ByteBudget, Promise, SegmentAllowance
 from tahoeish.streams.gate import Gate
-from tahoeish.streams.tasks import to_the_end
 from tahoeish.streams.threads import ThreadRunner
 
 FEW_SEGMENTS = 256
@@ -137,37 +135,56 @@ class Uploader:
         uploader = replace(self, encoding=encoding)
         promise = await self.allowance.admit_exactly(file.segment_size)
         try:
-            encoder = uploader._encoder(cap.key, cap.size, file.segment_size)
-            upload = _Upload(uploader, encoder, encoder.share_size, keep_committed=True, incomplete=file)
-            return await upload.run(aiter(content))
+            encoder = uploader.new_encoder(cap.key, cap.size, file.segment_size)
+            transit = Transit(uploader.means(), encoder, encoder.share_size, keep_committed=True, incomplete=file)
+            return uploader.uploaded(await transit.store(aiter(content)), transit)
         finally:
             promise.release()
 
     async def _store(
         self, pieces: AsyncIterator[Buffer], length: int | None, *, key: bytes | None = None, bound: int | None = None
     ) -> Uploaded:
-        largest = self._largest_segment() if key is None else self.encoding.max_segment_size
-        await self.gate.enter(min(length or largest, largest))
         if key is None:
-            promise = await self.allowance.admit(
-                largest,
-                preferred=(length or 0) // FEW_SEGMENTS,
-                # The format counts a limited number of segments.
-                at_least=-(-(length or 0) // MAX_SEGMENTS),
-            )
+            promise = await self.admit(length)
         else:
             # The key was made for this size, so that everybody who has the content gets the same one.
-            promise = await self.allowance.admit_exactly(largest)
+            await self.gate.enter(min(length or self.encoding.max_segment_size, self.encoding.max_segment_size))
+            promise = await self.allowance.admit_exactly(self.encoding.max_segment_size)
         try:
-            encoder = self._encoder(key or self.random_bytes(KEY_SIZE), length, promise.segment_size)
+            encoder = self.new_encoder(key or self.random_bytes(KEY_SIZE), length, promise.segment_size)
             allocated = encoder.share_size if bound is None else encoder.share_size_up_to(bound)
             # Whoever made the key just now is the first to use the storage index that comes from it.
             whole = key is None and length is not None and length <= promise.segment_size
-            return await _Upload(self, encoder, allocated, keep_committed=key is not None, whole=whole).run(pieces)
+            transit = Transit(self.means(), encoder, allocated, keep_committed=key is not None, whole=whole)
+            return self.uploaded(await transit.store(pieces), transit)
         finally:
             promise.release()
 
-    def _encoder(self, key: bytes, length: int | None, segment_size: int) -> Encoder:
+    async def admit(self, length: int | None) -> Promise:
+        """Fires when there is room for another upload, and says how large its segments may be."""
+        largest = self._largest_segment()
+        await self.gate.enter(min(length or largest, largest))
+        return await self.allowance.admit(
+            largest,
+            preferred=(length or 0) // FEW_SEGMENTS,
+            # The format counts a limited number of segments.
+            at_least=-(-(length or 0) // MAX_SEGMENTS),
+        )
+
+    def means(self) -> Means:
+        # The encoding of an upload stays what it was when it began.
+        return Means(self.peers, self.encoding, self.budget, self.run_in_thread, self.clock, self.peer_timeout)
+
+    def uploaded(self, file: FinishedFile, transit: Transit) -> Uploaded:
+        holders = transit.shares.holders()
+        return Uploaded(
+            file.cap,
+            self.encoding.total,
+            happiness(holders),
+            {number: sorted(names) for number, names in sorted(holders.items())},
+        )
+
+    def new_encoder(self, key: bytes, length: int | None, segment_size: int) -> Encoder:
         try:
             return Encoder(
                 key=key,
@@ -186,119 +203,6 @@ class Uploader:
         encoding = self.encoding
         affordable = self.budget.capacity * encoding.needed // (encoding.total * FEWEST_SEGMENTS)
         return max(min(encoding.max_segment_size, affordable), 4096)
-
-
-class _Upload:
-    """One file on its way."""
-
-    def __init__(
-        self,
-        uploader: Uploader,
-        encoder: Encoder,
-        allocated: int | None,
-        *,
-        keep_committed: bool,
-        incomplete: IncompleteFile | None = None,
-        whole: bool = False,
-    ) -> None:
-        self._uploader = uploader
-        self._encoder = encoder
-        # Somebody else may have stored the same content at the same time, and rely on what is there by now.
-        self._keep_committed = keep_committed
-        self._whole = whole
-        self._incomplete = incomplete
-        self._fatal: Exception | None = None
-        self._carrying: Deferred[Any] | None = None
-        self._shares = ShareSet(
-            encoder.storage_index,
-            uploader.encoding,
-            allocated,
-            incomplete,
-            peer_timeout=uploader.peer_timeout,
-            clock=uploader.clock,
-            spoiled=self._fail,
-            whole=whole,
-        )
-        self._road: Road | None = None
-
-    async def run(self, pieces: AsyncIterator[Buffer]) -> Uploaded:
-        try:
-            await self._shares.find_room(self._uploader.peers())
-            self._shares.check_happiness()
-            finished = await (self._send_whole(pieces) if self._whole else self._send(pieces))
-        except BaseException:
-            await to_the_end(self._undo())
-            if self._fatal is not None:
-                raise self._fatal from None
-            raise
-        holders = self._shares.holders()
-        return Uploaded(
-            finished.cap,
-            self._uploader.encoding.total,
-            happiness(holders),
-            {number: sorted(names) for number, names in sorted(holders.items())},
-        )
-
-    async def _send(self, pieces: AsyncIterator[Buffer]) -> FinishedFile:
-        self._road = self._make_road()
-        self._carrying = Deferred.fromCoroutine(self._road.carry(pieces))
-        await self._carrying
-        finished = await self._uploader.run_in_thread(self._encoder.finish)
-        if self._incomplete is not None and finished.cap != self._incomplete.cap:
-            raise OtherEncoding
-        await self._shares.finish(finished.shares)
-        return finished
-
-    async def _send_whole(self, pieces: AsyncIterator[Buffer]) -> FinishedFile:
-        """A file of one segment, which is on its way only when all of it has come."""
-        self._carrying = Deferred.fromCoroutine(self._only_segment(pieces))
-        segment = await self._carrying
-        encoding = self._uploader.encoding
-        size = segment.size + segment.size * encoding.total // encoding.needed
-        with await self._uploader.budget.lease(size):
-            sealed, finished = await self._uploader.run_in_thread(self._seal_and_finish, segment)
-            await self._shares.finish_whole(sealed, finished.shares)
-        return finished
-
-    async def _only_segment(self, pieces: AsyncIterator[Buffer]) -> Segment:
-        segments: list[Segment] = []
-        async for piece in pieces:
-            segments += self._encoder.write(piece)
-        (segment,) = segments + self._encoder.end()
-        return segment
-
-    def _seal_and_finish(self, segment: Segment) -> tuple[SealedSegment, FinishedFile]:
-        """In a thread."""
-        sealed = segment.seal()
-        self._encoder.absorb(sealed)
-        return sealed, self._encoder.finish()
-
-    def _make_road(self) -> Road:
-        uploader = self._uploader
-        return Road(
-            self._encoder,
-            uploader.encoding.total / uploader.encoding.needed,
-            room=LONG_ROAD_BYTES if self._shares.elsewhere else ROAD_BYTES,
-            budget=uploader.budget,
-            run_in_thread=uploader.run_in_thread,
-            send=self._shares.send,
-            broken=self._fail,
-        )
-
-    def _fail(self, error: Exception) -> None:
-        if self._fatal is None:
-            self._fatal = error
-            # Not at once: whoever calls this may be what the carrying has to cancel.
-            self._uploader.clock.callLater(0, self._stop_carrying)
-
-    def _stop_carrying(self) -> None:
-        if self._carrying is not None and not self._carrying.called:
-            self._carrying.cancel()
-
-    async def _undo(self) -> None:
-        if self._road is not None:
-            self._road.abandon()
-        await self._shares.abort(keep_committed=self._keep_committed)
 
 
 async def _peek(source: AsyncIterable[Buffer], length: int | None) -> tuple[AsyncIterator[Buffer], LiteralCap | None]:

@@ -51,15 +51,25 @@ class FaultyPeer:
         await self._meet("share_numbers")
         return await self.peer.share_numbers(storage_index)
 
-    async def allocate(self, storage_index: bytes, numbers: Collection[int], size: int | None) -> Allocation:
+    async def allocate(
+        self, storage_index: bytes, numbers: Collection[int], size: int | None, *, lasting: bool = False
+    ) -> Allocation:
         await self._meet("allocate")
         if size is None and self.needs_length:
             raise NeedsLength(self.name, "wants to know the length")
-        allocation = await self.peer.allocate(storage_index, numbers, size)
+        allocation = await self.peer.allocate(storage_index, numbers, size, lasting=lasting)
         writers: dict[int, IShareWriter] = {
             number: FaultyWriter(self, writer) for number, writer in allocation.writers.items()
         }
         return Allocation(allocation.existing, writers, allocation.refusal)
+
+    async def reopen(self, storage_index: bytes, number: int, ticket: str) -> IShareWriter:
+        await self._meet("reopen")
+        return FaultyWriter(self, await self.peer.reopen(storage_index, number, ticket))
+
+    async def keep_alive(self, storage_index: bytes, number: int, ticket: str) -> None:
+        await self._meet("keep_alive")
+        await self.peer.keep_alive(storage_index, number, ticket)
 
     async def allocate_whole(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
         await self._meet("allocate")
@@ -90,12 +100,20 @@ class FaultyWriter:
     def __init__(self, peer: FaultyPeer, writer: IShareWriter) -> None:
         self.number = writer.number
         self.parallel_writes = peer.parallel_writes
+        self.ticket = writer.ticket
         self._peer = peer
         self._writer = writer
 
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
         await self._peer._meet("write")
         await self._writer.write(offset, buffers)
+
+    async def secure(self) -> None:
+        await self._peer._meet("secure")
+        await self._writer.secure()
+
+    async def forget(self) -> None:
+        await self._writer.forget()
 
     async def prepare(self) -> None:
         await self._peer._meet("prepare")

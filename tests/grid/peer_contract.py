@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,9 +10,11 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
-from tahoeish.grid.peer import Allocation, IShareSource, IShareWriter, IStoragePeer, ShareMissing
+from tahoeish.grid.peer import Allocation, IShareSource, IShareWriter, IStoragePeer, PeerError, ShareMissing
 
 STORAGE_INDEX = bytes(range(16))
+SHARE = bytes.fromhex("00000001") + os.urandom(100_000)
+"""It begins as all shares do."""
 OTHER_STORAGE_INDEX = bytes(16)
 
 
@@ -19,6 +22,25 @@ async def allocated(peer: IStoragePeer, number: int, size: int | None) -> IShare
     allocation = await peer.allocate(STORAGE_INDEX, [number], size)
     assert allocation.refusal is None
     return allocation.writers[number]
+
+
+async def half_written(peer: IStoragePeer, number: int, size: int | None = len(SHARE)) -> str:
+    """Write half of a share that lasts, and forget it; gives its ticket."""
+    writer = (await peer.allocate(STORAGE_INDEX, [number], size, lasting=True)).writers[number]
+    await writer.write(1000, [SHARE[1000:50_000]])
+    await writer.secure()
+    ticket = writer.ticket
+    await writer.forget()
+    assert ticket is not None
+    return ticket
+
+
+async def write_the_rest(writer: IShareWriter) -> None:
+    """A little of it again."""
+    await writer.write(40_000, [SHARE[40_000:]])
+    await writer.write(0, [SHARE[:1000]])
+    await writer.prepare()
+    await writer.commit()
 
 
 async def store(peer: IStoragePeer, number: int, data: bytes) -> None:
@@ -286,3 +308,100 @@ class PeerContract:
         space = await peer.available_space()
 
         assert space is None or space > 1_000_000
+
+    @pytest.fixture
+    def successor(self, peer: IStoragePeer) -> IStoragePeer:
+        """What another process knows the peer as. It may be the same."""
+        return peer
+
+    @pytest.mark.parametrize("size", [len(SHARE), None])
+    @pytest_twisted.ensureDeferred
+    async def test_lasting_share_is_gone_on_with(
+        self, peer: IStoragePeer, successor: IStoragePeer, size: int | None
+    ) -> None:
+        if size is None and not self.takes_unknown_sizes:
+            pytest.skip("this kind of peer has to know the size first")
+        ticket = await half_written(peer, 3, size)
+        assert await peer.share_numbers(STORAGE_INDEX) == set()
+
+        once = await successor.reopen(STORAGE_INDEX, 3, ticket)
+        assert once.number == 3 and once.ticket == ticket
+        await once.write(50_000, [SHARE[50_000:60_000]])
+        await once.forget()
+        again = await peer.reopen(STORAGE_INDEX, 3, ticket)
+        await write_the_rest(again)
+
+        assert await content(peer, 3) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_share_is_gone_on_with_when_it_had_been_prepared(
+        self, peer: IStoragePeer, successor: IStoragePeer
+    ) -> None:
+        ticket = await half_written(peer, 0)
+        prepared = await peer.reopen(STORAGE_INDEX, 0, ticket)
+        await prepared.write(50_000, [SHARE[50_000:]])
+        await prepared.write(0, [SHARE[:1000]])
+        await prepared.prepare()
+        await prepared.forget()
+
+        await write_the_rest(await successor.reopen(STORAGE_INDEX, 0, ticket))
+
+        assert await content(peer, 0) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_share_whose_ticket_was_lost_is_begun_anew(self, peer: IStoragePeer, successor: IStoragePeer) -> None:
+        await half_written(peer, 0)
+
+        ticket = await half_written(successor, 0)
+        await write_the_rest(await successor.reopen(STORAGE_INDEX, 0, ticket))
+
+        assert await content(peer, 0) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_reopened_share_can_be_aborted(self, peer: IStoragePeer, successor: IStoragePeer) -> None:
+        ticket = await half_written(peer, 0)
+
+        await (await successor.reopen(STORAGE_INDEX, 0, ticket)).abort()
+
+        with pytest.raises(ShareMissing, match=peer.name):
+            await successor.reopen(STORAGE_INDEX, 0, ticket)
+        with pytest.raises(ShareMissing, match=peer.name):
+            await successor.keep_alive(STORAGE_INDEX, 0, ticket)
+
+    @pytest_twisted.ensureDeferred
+    async def test_committed_share_is_no_longer_unfinished(self, peer: IStoragePeer, successor: IStoragePeer) -> None:
+        ticket = await half_written(peer, 0)
+        await write_the_rest(await peer.reopen(STORAGE_INDEX, 0, ticket))
+
+        with pytest.raises(ShareMissing, match=peer.name):
+            await successor.reopen(STORAGE_INDEX, 0, ticket)
+
+    @pytest_twisted.ensureDeferred
+    async def test_keeping_a_share_alive_does_not_change_it(self, peer: IStoragePeer, successor: IStoragePeer) -> None:
+        ticket = await half_written(peer, 0)
+
+        await successor.keep_alive(STORAGE_INDEX, 0, ticket)
+        writer = await successor.reopen(STORAGE_INDEX, 0, ticket)
+        await writer.write(50_000, [SHARE[50_000:]])
+        await peer.keep_alive(STORAGE_INDEX, 0, ticket)
+        await write_the_rest(writer)
+
+        assert await content(peer, 0) == SHARE
+
+    @pytest.mark.parametrize("ticket", ["", "no JSON", "[]", '{"size": "large"}', '{"upload-secret": "8"}'])
+    @pytest_twisted.ensureDeferred
+    async def test_what_is_no_ticket_opens_nothing(self, peer: IStoragePeer, ticket: str) -> None:
+        with pytest.raises(PeerError, match="isn't of its kind") as refused:
+            await peer.reopen(STORAGE_INDEX, 0, ticket)
+        assert type(refused.value) is PeerError
+
+    @pytest_twisted.ensureDeferred
+    async def test_share_that_goes_whole_has_no_ticket(self, peer: IStoragePeer) -> None:
+        writer = (await peer.allocate_whole(STORAGE_INDEX, [0], 5)).writers[0]
+        await writer.write(0, [b"share"])
+        await writer.secure()
+
+        await writer.forget()
+
+        assert writer.ticket is None
+        assert await peer.share_numbers(STORAGE_INDEX) == set()

@@ -22,6 +22,7 @@ from tahoeish.storage.http.immutable import ImmutableShares
 from tahoeish.storage.http.leases import Leases
 from tahoeish.storage.http.mutable import MutableShares
 from tahoeish.storage.http.reading import ShareSender
+from tahoeish.storage.http.receiving import ShareReceiver
 from tahoeish.storage.http.routing import Endpoint
 from tahoeish.storage.http.site import StorageSite, VersionEndpoint
 from tahoeish.storage.mutable import MutableStore
@@ -32,7 +33,7 @@ from tahoeish.storage.uploads import Uploads
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.budget import ByteBudget
 from tahoeish.streams.request import IStreamingResource, StreamingRequest
-from tahoeish.streams.threads import direct
+from tahoeish.streams.threads import ThreadRunner, direct
 from tahoeish.streams.tls import spki_hash
 
 SWISSNUM = "zj6vmlqjdtwhfrukhtuk37uwi64jfixl"
@@ -59,9 +60,10 @@ class StorageNode:
     for later ones. `asked` are all requests that came.
     """
 
-    def __init__(self, directory: Path, *, stock: bool = False) -> None:
+    def __init__(self, directory: Path, *, stock: bool = False, run_in_thread: ThreadRunner = direct) -> None:
         self.directory = directory
         self.stock = stock
+        self.run_in_thread = run_in_thread
         self.certificate = ServerCertificate.generate()
         self.tls: Any = tls_options(self.certificate)
         self.asked: list[str] = []
@@ -87,7 +89,7 @@ class StorageNode:
         clock: Any = reactor
         self.store = ShareStore(self.directory, durable=False, now=time.time)
         self.store.start()
-        self.uploads = Uploads(self.store, run_in_thread=direct, clock=clock, idle_limit=1800)
+        self.uploads = Uploads(self.store, run_in_thread=self.run_in_thread, clock=clock, idle_limit=1800)
         self._factory = TLSMemoryBIOFactory(self.tls, False, await self._site(self.store, self.uploads, clock))
         self._factory.noisy = False
         self._port = clock.listenTCP(self._number, self._factory, interface="127.0.0.1")
@@ -117,8 +119,8 @@ class StorageNode:
         return sum(asked.startswith(request) for asked in self.asked)
 
     def files(self) -> set[str]:
-        """All shares there, finished or not."""
-        return {path.name for path in (self.directory / "shares").rglob("*") if path.is_file()}
+        """The numbers of all shares there, finished or not."""
+        return {path.name.rpartition(".")[2] for path in (self.directory / "shares").rglob("*") if path.is_file()}
 
     async def _site(self, store: ShareStore, uploads: Uploads, clock: Any) -> StorageSite:
         gauge = SpaceGauge(lambda: self.space, run_in_thread=direct, clock=clock)
@@ -128,7 +130,7 @@ class StorageNode:
         site = StorageSite(
             SWISSNUM,
             VersionEndpoint(gauge, "tahoeish/1", max_share_size=self.max_share_size, max_mutable_size=2**20),
-            ImmutableShares(store, uploads, sender, run_in_thread=direct),
+            ImmutableShares(store, uploads, ShareReceiver(clock), sender, run_in_thread=direct),
             MutableShares(
                 mutables,
                 store,
@@ -197,7 +199,7 @@ async def halting(request: StreamingRequest, body: BodyStream, serve: Serve) -> 
 
 async def cut(request: StreamingRequest, body: BodyStream, serve: Serve) -> None:
     """The connection ends before anything has happened."""
-    request.channel.transport.abortConnection()  # type: ignore[union-attr]
+    request.channel.transport.abortConnection()  # type: ignore[attr-defined]
     await Deferred()
 
 

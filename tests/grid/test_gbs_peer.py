@@ -15,17 +15,28 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from tahoeish.grid.gbs import GbsPeer
+from tahoeish.grid.gbs_client import connections_to
 from tahoeish.grid.gbs_exchange import Patience
 from tahoeish.grid.peer import NeedsLength, PeerError, PeerFull, PeerUnavailable, ShareMissing
+from tahoeish.grid.tickets import UploadTicket
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.nurl import Nurl
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.wire import dump_required
 from tahoeish.streams.body import BodyStream
+from tahoeish.streams.exchange.connections import Connections
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.tasks import together
-from tahoeish.streams.tls import PinnedAgent
-from tests.grid.peer_contract import STORAGE_INDEX, PeerContract, allocated, content, store, store_whole
+from tests.grid.peer_contract import (
+    SHARE,
+    STORAGE_INDEX,
+    PeerContract,
+    allocated,
+    content,
+    half_written,
+    store,
+    store_whole,
+)
 from tests.grid.storage_node import (
     SPACE,
     Fault,
@@ -54,18 +65,17 @@ class Grid:
 
     def __init__(self, node: StorageNode) -> None:
         self.node = node
-        self._agents: list[PinnedAgent] = []
+        self._connections: list[Connections] = []
 
     def peer(self, nurl: Nurl | None = None, *, patience: Patience = QUICK, **settings: Any) -> GbsPeer:
         clock: Any = reactor
         nurl = nurl or self.node.nurl
-        agent = PinnedAgent(clock, nurl.spki_hash, connect_timeout=5.0)
-        self._agents.append(agent)
+        connections = connections_to(nurl, clock, connect_timeout=5.0)
+        self._connections.append(connections)
         return GbsPeer(
-            nurl,
+            connections,
             "node-1",
             SEED,
-            agent=agent,
             clock=clock,
             lease_secret=LEASE_SECRET,
             tub_id=TUB_ID,
@@ -75,8 +85,8 @@ class Grid:
         )
 
     async def close(self) -> None:
-        for agent in self._agents:
-            await agent.close()
+        for connections in self._connections:
+            await connections.close()
         await self.node.is_quiet()
         await self.node.stop()
 
@@ -104,6 +114,10 @@ class TestOurs(PeerContract):
     def peer(self, grid: Grid) -> GbsPeer:
         return grid.peer()
 
+    @pytest.fixture
+    def successor(self, grid: Grid) -> GbsPeer:
+        return grid.peer()
+
 
 class TestStock(PeerContract):
     takes_unknown_sizes = False
@@ -111,6 +125,10 @@ class TestStock(PeerContract):
 
     @pytest.fixture
     def peer(self, stock_grid: Grid) -> GbsPeer:
+        return stock_grid.peer()
+
+    @pytest.fixture
+    def successor(self, stock_grid: Grid) -> GbsPeer:
         return stock_grid.peer()
 
 
@@ -377,6 +395,54 @@ class TestWriting:
 
         with pytest.raises(PeerUnavailable):
             await writer.abort()
+
+
+class TestGoingOn:
+    @pytest_twisted.ensureDeferred
+    async def test_a_restart_of_the_node_loses_the_share(self, grid: Grid) -> None:
+        ticket = await half_written(grid.peer(), 0)
+        await grid.node.stop()
+        await grid.node.start()
+
+        with pytest.raises(ShareMissing, match="restarted"):
+            await grid.peer().reopen(STORAGE_INDEX, 0, ticket)
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_node_that_is_away_may_still_have_it(self, grid: Grid) -> None:
+        ticket = await half_written(grid.peer(), 0)
+        await grid.node.stop()
+
+        with pytest.raises(PeerUnavailable):
+            await grid.peer().reopen(STORAGE_INDEX, 0, ticket)
+
+    @pytest_twisted.ensureDeferred
+    async def test_bytes_that_are_lost_since_then_are_missed_before_it_is_too_late(self, grid: Grid) -> None:
+        ticket = await half_written(grid.peer(), 0)
+        writer = await grid.peer().reopen(STORAGE_INDEX, 0, ticket)
+        await writer.write(50_001, [SHARE[50_001:]])
+        await writer.write(0, [SHARE[:1000]])
+
+        with pytest.raises(PeerError, match="hasn't kept all bytes"):
+            await writer.prepare()
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_share_that_is_kept_alive_is_not_given_up(self, grid: Grid) -> None:
+        ticket = await half_written(grid.peer(), 0)
+        [upload] = grid.node.uploads._uploads.values()  # type: ignore[union-attr]
+        due = upload._idle_call.getTime()
+
+        await grid.peer().keep_alive(STORAGE_INDEX, 0, ticket)
+
+        assert upload._idle_call.getTime() > due
+        assert grid.node.asked[-1].startswith("PATCH")
+
+    @pytest_twisted.ensureDeferred
+    async def test_who_has_no_ticket_can_not_go_on(self, grid: Grid) -> None:
+        ticket = await half_written(grid.peer(), 0)
+        another = UploadTicket(bytes(32), UploadTicket.load(ticket).allocated, False).dump()
+
+        with pytest.raises(PeerError, match="status 401"):
+            await grid.peer().reopen(STORAGE_INDEX, 0, another)
 
 
 class TestAllocating:

@@ -15,10 +15,20 @@ from twisted.internet.interfaces import IReactorFromThreads
 from tahoeish.chk import base32
 from tahoeish.grid import local
 from tahoeish.grid.local import LocalPeer
-from tahoeish.grid.peer import IStoragePeer, PeerError, PeerFull, PeerUnavailable
+from tahoeish.grid.peer import IShareWriter, IStoragePeer, PeerError, PeerFull, PeerUnavailable
 from tahoeish.storage.leases import LeaseSecrets
+from tahoeish.storage.steps import Steps, StepsOfDisks
 from tahoeish.streams.threads import ThreadRunner, WorkerPool, direct
-from tests.grid.peer_contract import STORAGE_INDEX, PeerContract, allocated, content, store
+from tests.grid.peer_contract import (
+    SHARE,
+    STORAGE_INDEX,
+    PeerContract,
+    allocated,
+    content,
+    half_written,
+    store,
+    write_the_rest,
+)
 from tests.held_work import HeldWork
 from tests.storage.stores import full_disk_behind, open_files_below
 
@@ -30,7 +40,12 @@ NOW = 1_700_000_000
 
 
 def local_peer(
-    directory: Path, run_in_thread: ThreadRunner = direct, *, durable: bool = False, reserved_space: int = 0
+    directory: Path,
+    run_in_thread: ThreadRunner = direct,
+    *,
+    durable: bool = False,
+    reserved_space: int = 0,
+    steps_of: Callable[[int], Steps] | None = None,
 ) -> LocalPeer:
     return LocalPeer(
         str(directory),
@@ -40,6 +55,7 @@ def local_peer(
         now=lambda: NOW,
         durable=durable,
         reserved_space=reserved_space,
+        steps_of=steps_of,
     )
 
 
@@ -49,8 +65,8 @@ def initialised(directory: Path) -> Path:
 
 
 def files_in(directory: Path) -> set[str]:
-    """The names of all the shares there, finished or not."""
-    return {path.name for path in (directory / "shares").rglob("*") if path.is_file()}
+    """The numbers of all the shares there, finished or not."""
+    return {path.name.rpartition(".")[2] for path in (directory / "shares").rglob("*") if path.is_file()}
 
 
 def started(coroutine: Coroutine[Deferred[Any], Any, T]) -> tuple[Deferred[T], list[str]]:
@@ -229,10 +245,10 @@ async def test_refusal_for_lack_of_room_says_so(folder: Path) -> None:
 @pytest_twisted.ensureDeferred
 async def test_allocation_that_fails_half_way_leaves_nothing(folder: Path, peer: LocalPeer) -> None:
     writer = await allocated(peer, 9, 10)
-    (path,) = (folder / "shares").rglob("9")
-    path.with_name("1").mkdir()
+    (path,) = (folder / "shares" / "incoming").iterdir()
+    path.with_suffix(".1").mkdir()
 
-    with pytest.raises(PeerError, match=f"{folder}: {path.with_name('1')}: Is a directory"):
+    with pytest.raises(PeerError, match=f"{folder}: {path.with_suffix('.1')}: Is a directory"):
         await peer.allocate(STORAGE_INDEX, [0, 1], 10)
 
     assert files_in(folder) == {"9"}
@@ -242,7 +258,7 @@ async def test_allocation_that_fails_half_way_leaves_nothing(folder: Path, peer:
 @pytest_twisted.ensureDeferred
 async def test_disk_that_fills_up_fails_the_write(folder: Path, peer: LocalPeer) -> None:
     writer = await allocated(peer, 0, 5)
-    (path,) = (folder / "shares").rglob("0")
+    (path,) = (folder / "shares" / "incoming").iterdir()
     full_disk_behind(path)
 
     with pytest.raises(PeerFull, match=f"{folder}: {path}: No space left on device"):
@@ -290,6 +306,78 @@ async def test_disk_is_never_far_behind_a_durable_share(folder: Path, monkeypatc
     assert sizes == [12 + 120, 12 + 240]
     await writer.abort()
     await peer.stop()
+
+
+# Shares that last
+
+
+@pytest_twisted.ensureDeferred
+async def test_lasting_share_is_gone_on_with_after_a_restart(folder: Path) -> None:
+    before = local_peer(folder, durable=True)
+    await before.start()
+    ticket = await half_written(before, 3)
+    await before.stop()
+    after = local_peer(folder, durable=True)
+    await after.start()
+
+    await write_the_rest(await after.reopen(STORAGE_INDEX, 3, ticket))
+
+    assert await content(after, 3) == SHARE
+    await after.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_share_that_does_not_last_has_no_ticket(peer: LocalPeer) -> None:
+    writer = await allocated(peer, 0, 10)
+
+    assert writer.ticket is None
+    await writer.abort()
+
+
+@pytest_twisted.ensureDeferred
+async def test_share_on_a_disk_that_is_gone_is_not_missing(folder: Path, peer: LocalPeer) -> None:
+    ticket = await half_written(peer, 0)
+    unmounted = folder.rename(folder.parent / "unmounted")
+    folder.mkdir()
+
+    with pytest.raises(PeerUnavailable, match="disk not mounted"):
+        await peer.reopen(STORAGE_INDEX, 0, ticket)
+
+    folder.rmdir()
+    unmounted.rename(folder)
+    await write_the_rest(await peer.reopen(STORAGE_INDEX, 0, ticket))
+
+
+def test_reopening_that_is_cancelled_leaves_the_share(folder: Path, slow_peer: LocalPeer, held: HeldWork) -> None:
+    ticket = finished(held, half_written(slow_peer, 0))
+    reopening, endings = started(slow_peer.reopen(STORAGE_INDEX, 0, ticket))
+
+    reopening.cancel()
+    assert endings == ["CancelledError"]
+    held.do_all()
+
+    assert len(open_files_below(folder)) == 1
+    finished(held, write_the_rest(finished(held, slow_peer.reopen(STORAGE_INDEX, 0, ticket))))
+
+
+# Threads
+
+
+def test_folders_on_one_disk_do_their_work_together(tmp_path: Path, held: HeldWork) -> None:
+    steps_of = StepsOfDisks(held)
+    peers = [local_peer(initialised(tmp_path / name), held, steps_of=steps_of) for name in "abcd"]
+    writers: list[IShareWriter] = []
+    for peer in peers:
+        finished(held, peer.start())
+        writers += finished(held, peer.allocate_whole(STORAGE_INDEX, [0], 5)).writers.values()
+
+    writing = [started(writer.write(0, [b"share"])) for writer in writers]
+    held.do_next()
+
+    assert [endings for _, endings in writing] == [["done"]] * 4
+    for writer, peer in zip(writers, peers, strict=True):
+        finished(held, writer.abort())
+        finished(held, peer.stop())
 
 
 # Cancelling

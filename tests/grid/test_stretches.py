@@ -1,0 +1,34 @@
+"""How many segments are read at a time."""
+
+from __future__ import annotations
+
+from tahoeish.grid.stretches import LONGEST, USUAL, Stretches
+
+MIB = 1024 * 1024
+
+
+def lengths(stretches: Stretches, count: int) -> list[int]:
+    return [len(stretch) for _ in range(count) if (stretch := stretches.next()) is not None]
+
+
+def test_they_are_all_of_the_segments_in_order() -> None:
+    stretches = Stretches(range(3, 40), MIB)
+    segments: list[int] = []
+    while (stretch := stretches.next()) is not None:
+        segments += stretch
+    assert segments == list(range(3, 40))
+
+
+def test_they_grow_as_long_as_the_reader_waits() -> None:
+    assert lengths(Stretches(range(1000), MIB), 5) == [1, 2, 4, LONGEST // MIB, LONGEST // MIB]
+
+
+def test_they_are_of_the_usual_length_when_the_reader_is_slow() -> None:
+    stretches = Stretches(range(1000), MIB)
+    lengths(stretches, 5)
+    stretches.reader_waits = False
+    assert lengths(stretches, 4)[1:] == [USUAL // MIB] * 3
+
+
+def test_a_segment_is_the_least() -> None:
+    assert lengths(Stretches(range(3), 100 * MIB), 5) == [1, 1, 1]
