@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from copy import copy
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from tahoeish.namespace import changes, history, lock_table, locking, looking, properties, sharing, snapshots, trees
 from tahoeish.namespace.conditions import UNCONDITIONAL, Conditions
-from tahoeish.namespace.database import Database
+from tahoeish.namespace.database import Database, OnlyLooking, Transactions, Within
 from tahoeish.namespace.entries import Content, Entry, Outcome, Usage, Version
+from tahoeish.namespace.errors import NamespaceError
 from tahoeish.namespace.intent import Intent
 from tahoeish.namespace.locks import Lock, LockLimits, LockWish
 from tahoeish.namespace.names import Path
@@ -50,9 +52,47 @@ class Catalogue:
     ) -> None:
         """`clock`: Unix seconds. `new_token`: a lock token that was never used before."""
         self._database = database
+        self._transactions: Transactions = database
         self._clock = clock
         self._lock_limits = lock_limits
         self._new_token = new_token
+
+    # Several calls at once
+
+    @property
+    def one_writer(self) -> bool:
+        """Calls that change something wait for each other, so they had better be made together."""
+        return self._database.one_writer
+
+    def look_together(self, calls: Sequence[Callable[[Catalogue], Any]]) -> list[Any]:
+        """Of each call, which only looks, the result or what it raised. All of them see the same moment."""
+
+        def look(connection: Connection) -> list[Any]:
+            within = self._within(connection, may_write=False)
+            return [_outcome(call, within) for call in calls]
+
+        outcomes = self._database.read(look)
+        return [
+            _outcome(call, self) if isinstance(outcome, OnlyLooking) else outcome
+            for call, outcome in zip(calls, outcomes, strict=True)
+        ]
+
+    def change_together(self, calls: Sequence[Callable[[Catalogue], Any]]) -> list[Any]:
+        """Of each call the result or what it raised. As if made one after the other, but they are safe all at once."""
+
+        def work(call: Callable[[Catalogue], T]) -> Callable[[Connection], T]:
+            return lambda connection: call(self._within(connection, may_write=True))
+
+        return self._database.write_together([work(call) for call in calls])
+
+    def joining(self, connection: Connection) -> Catalogue:
+        """The same, whose calls are part of a transaction that is under way, and writes."""
+        return self._within(connection, may_write=True)
+
+    def _within(self, connection: Connection, *, may_write: bool) -> Catalogue:
+        catalogue = copy(self)
+        catalogue._transactions = Within(connection, may_write=may_write)
+        return catalogue
 
     # Looking
 
@@ -208,12 +248,12 @@ class Catalogue:
     def all_locks(self) -> list[Lock]:
         """For the administrator: every lock, with its path in its owner's tree, as `/@OWNER/...`."""
         now = self._clock()
-        return self._database.read(lambda connection: locking.everywhere(connection, now))
+        return self._transactions.read(lambda connection: locking.everywhere(connection, now))
 
     def break_lock(self, token: str) -> None:
         """For the administrator: end a lock, whoever holds it. `NoSuchLock`."""
         now = self._clock()
-        self._database.write(lambda connection: locking.break_lock(connection, token, now))
+        self._transactions.write(lambda connection: locking.break_lock(connection, token, now))
 
     # Versions
 
@@ -246,7 +286,7 @@ class Catalogue:
             lock_table.end_expired(connection, now)
             return history.purge(connection, older_than, limit)
 
-        return self._database.write(work)
+        return self._transactions.write(work)
 
     # Whole trees
 
@@ -286,7 +326,7 @@ class Catalogue:
 
     def set_quota(self, user: str, quota: int | None) -> None:
         """How many bytes may lie in the user's tree; None for as many as there is room for. `NoSuchUser`."""
-        self._database.write(lambda connection: trees.set_quota(connection, user, quota))
+        self._transactions.write(lambda connection: trees.set_quota(connection, user, quota))
 
     def share(self, viewer: Viewer, path: Path, with_user: str, name: str, writable: bool) -> Share:
         """
@@ -314,10 +354,10 @@ class Catalogue:
             return work(View(connection, viewer, now))
 
         try:
-            return self._database.read(look)
+            return self._transactions.read(look)
         except NoTree:
             self._write(viewer, [], lambda view: None)
-            return self._database.read(look)
+            return self._transactions.read(look)
 
     def _write(self, viewer: Viewer, paths: Sequence[Path], work: Callable[[View], T]) -> T:
         now = self._clock()
@@ -327,4 +367,11 @@ class Catalogue:
             view.hold(*paths)
             return work(view)
 
-        return self._database.write(change)
+        return self._transactions.write(change)
+
+
+def _outcome(call: Callable[[Catalogue], Any], catalogue: Catalogue) -> Any:
+    try:
+        return call(catalogue)
+    except (NamespaceError, OnlyLooking) as error:
+        return error

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from tahoeish.namespace import migrate, postgresql, sqlite
 from tahoeish.namespace.errors import CatalogueUnavailable
+from tahoeish.namespace.group_commit import GroupCommit
 
 T = TypeVar("T")
 
@@ -26,11 +27,23 @@ class Writer(Protocol):
 
     def write(self, work: Callable[[Connection], T]) -> T: ...
 
+    def write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]: ...
+
+
+class Transactions(Protocol):
+    """Whatever runs transactions. Every method blocks."""
+
+    def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    def write(self, work: Callable[[Connection], T]) -> T: ...
+
 
 class Database:
     """Transactions on the catalogue's database. Every method blocks, and may be called from any thread."""
 
     def __init__(self, reading: Engine, writing: Engine, writer: Writer) -> None:
+        self.one_writer = isinstance(writer, GroupCommit)
+        """Those who write wait for each other, so they had better come together."""
         self._reading = reading
         self._writing = writing
         self._writer = writer
@@ -79,10 +92,46 @@ class Database:
         with _errors_told("the catalogue's database"):
             return self._writer.write(work)
 
+    def write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        """The same for several who needn't wait for each other. Of each its result, or what it raised."""
+        with _errors_told("the catalogue's database"):
+            return [_told(outcome) for outcome in self._writer.write_together(works)]
+
     def close(self) -> None:
         """Let go of all connections. No other call may be under way."""
         self._reading.dispose()
         self._writing.dispose()
+
+
+class Within:
+    """A transaction that is under way, for work that thinks it has one of its own."""
+
+    def __init__(self, connection: Connection, *, may_write: bool) -> None:
+        self._connection = connection
+        self._may_write = may_write
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return work(self._connection)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Raises `OnlyLooking`."""
+        if not self._may_write:
+            raise OnlyLooking
+        return work(self._connection)
+
+
+class OnlyLooking(Exception):
+    """Nothing can be changed in this transaction."""
+
+
+def _told(outcome: Any) -> Any:
+    if not isinstance(outcome, DatabaseError):
+        return outcome
+    try:
+        with _errors_told("the catalogue's database"):
+            raise outcome
+    except (CatalogueUnavailable, DatabaseError) as error:
+        return error
 
 
 @contextmanager

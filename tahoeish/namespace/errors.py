@@ -162,6 +162,33 @@ class NoSuchVersion(NamespaceError):
         super().__init__(f"{shown(path)} has no version {version}; it may have been purged")
 
 
+class NoSuchUpload(NamespaceError):
+    """No upload has this id. It may have been ended, or have expired."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("there is no such upload; it may have been ended, or have expired")
+        self.id = id
+
+
+class Superseded(NamespaceError):
+    """Somebody else has claimed the upload since, and carries it on."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("another process of the node has taken over this upload")
+        self.id = id
+
+
+class NoSuchLink(NamespaceError):
+    """Nobody has given away such a link, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such link; it may have been revoked, or the address isn't complete")
+
+
+class LinkOver(NamespaceError):
+    """The link was good once."""
+
+
 class NoSuchUser(NamespaceError):
     """There is no user with this name."""
 

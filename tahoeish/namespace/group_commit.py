@@ -2,13 +2,14 @@
 One commit for many writers.
 
 SQLite has one writer at a time, and a commit waits for the disk. Whoever comes while a commit is under way waits for
-it, and all who waited then share the next one: the first of them runs the work of all, each in a savepoint of its own,
-commits once, and wakes the others.
+it, and all who waited then share the next one: the first of them runs the work of all, commits once, and wakes the
+others. When some of the work fails, all of it is undone and done again, each in a savepoint of its own, so that nobody
+pays for others' failures. As a rule none does, and savepoints would cost as much as the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Lock
 from typing import Any, Generic, TypeVar, cast
 
@@ -33,15 +34,25 @@ class GroupCommit:
     def write(self, work: Callable[[Connection], T]) -> T:
         """The result of the work, once that is safe on disk; or what the work or the commit raised."""
         job = _Job(work)
+        self._write([job])
+        return job.result()
+
+    def write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        """Of each its result or what it raised, in one commit for all."""
+        jobs = [_Job(work) for work in works]
+        self._write(jobs)
+        return [job.outcome() for job in jobs]
+
+    def _write(self, jobs: Sequence[_Job[Any]]) -> None:
         with self._guard:
-            self._waiting.append(job)
+            self._waiting += jobs
             leads = not self._led
             self._led = True
+        # What is added together is taken together.
         if not leads:
-            job.woken.wait()
-        if not job.ended:
+            jobs[0].woken.wait()
+        if not jobs[0].ended:
             self._lead()
-        return job.result()
 
     def _lead(self) -> None:
         with self._guard:
@@ -59,11 +70,8 @@ class GroupCommit:
 
     def _run(self, jobs: list[_Job[Any]]) -> None:
         try:
-            with self._engine.begin() as connection:
-                if len(jobs) == 1:
-                    # What undoes its work undoes everything, so a savepoint would be none.
-                    jobs[0].run_alone(connection)
-                else:
+            if not self._all_well(jobs):
+                with self._engine.begin() as connection:
                     for job in jobs:
                         job.run(connection)
         except BaseException as error:
@@ -72,6 +80,26 @@ class GroupCommit:
         finally:
             for job in jobs:
                 job.ended = True
+
+    def _all_well(self, jobs: list[_Job[Any]]) -> bool:
+        """Whether all of it could be done; otherwise nothing has been."""
+        try:
+            with self._engine.begin() as connection:
+                for job in jobs:
+                    job.run_plainly(connection)
+        except _WorkFailed as failed:
+            if len(jobs) == 1:
+                raise failed.error from None
+            return False
+        return True
+
+
+class _WorkFailed(Exception):
+    """Not the transaction around it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
 
 
 class _Job(Generic[T]):
@@ -83,9 +111,12 @@ class _Job(Generic[T]):
         # False when it is woken: it is to lead.
         self.ended = False
 
-    def run_alone(self, connection: Connection) -> None:
-        """Do the work. Raises whatever it raises."""
-        self._result = self._work(connection)
+    def run_plainly(self, connection: Connection) -> None:
+        """Do the work. Raises `_WorkFailed`, and leaves it to the caller to undo it."""
+        try:
+            self._result = self._work(connection)
+        except BaseException as error:
+            raise _WorkFailed(error) from None
 
     def run(self, connection: Connection) -> None:
         """Do the work or, if it fails, undo it. Raises only what concerns the whole transaction."""
@@ -111,3 +142,10 @@ class _Job(Generic[T]):
                 # An error holds the frames it went through, and those hold this job.
                 self._error = None
         return cast(T, self._result)
+
+    def outcome(self) -> T | BaseException:
+        """The same, without raising it."""
+        if self._error is None:
+            return cast(T, self._result)
+        error, self._error = self._error, None
+        return error

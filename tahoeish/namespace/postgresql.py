@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -68,6 +68,16 @@ class RetryingWriter:
                 if getattr(error.orig, "sqlstate", None) not in _WORTH_ANOTHER_TRY:
                     raise
         return self._attempt(work)
+
+    def write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        """Of each its result or what it raised. Each in a transaction of its own: they may want the same rows."""
+        outcomes: list[Any] = []
+        for work in works:
+            try:
+                outcomes.append(self.write(work))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:

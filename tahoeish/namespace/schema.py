@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 # The migration that makes the schema as it stands below.
-REVISION = "0001"
+REVISION = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -141,4 +142,80 @@ shares = Table(
     Column("folder", _Id, ForeignKey("entries.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("writable", Boolean, nullable=False),
     Index(None, "with_user"),
+)
+
+# What signs addresses. Unlike a token's secret it has to be kept as it is: whoever checks a signature makes it again.
+url_keys = Table(
+    "url_keys",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("user", _Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("below_path", _Text),
+    Column("secret", _Text, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+# `folder`: its names joined by slashes. `content_types`: patterns with spaces between. `files`: how many have come.
+upload_links = Table(
+    "upload_links",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("user", _Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folder", _Text, nullable=False),
+    Column("label", _Text, nullable=False),
+    Column("secret_hash", _Text, nullable=False, unique=True),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("max_size", BigInteger),
+    Column("max_files", BigInteger),
+    Column("files", BigInteger, nullable=False),
+    Column("content_types", _Text, nullable=False),
+    Column("hook_url", _Text),
+    Column("hook_secret", _Text),
+)
+
+# What a web hook is still to be told.
+hook_calls = Table(
+    "hook_calls",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("link", _Text, ForeignKey("upload_links.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("body", _Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# The owner is `local` as long as there are no users. What is large comes last: SQLite reads a row from its beginning.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("owner", _Text, nullable=False),
+    Column("key", _Text),
+    Column("dialect", _Text, nullable=False),
+    Column("target", _Text, nullable=False),
+    Column("notes", _Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("deadline", Double),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", BigInteger),
+    Column("phase", _Text, nullable=False),
+    Column("shares", _Text),
+    Column("segments", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("encoder", LargeBinary),
+    Column("answer", LargeBinary),
+    Column("tail", LargeBinary, nullable=False),
+    UniqueConstraint("owner", "key"),
+    Index(None, "deadline"),
+)
+
+# Hashes of segments, which only get more. Each row has those of the segments from its first to the next row's.
+upload_records = Table(
+    "upload_records",
+    metadata,
+    Column("upload", _Text, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_segment", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
 )

@@ -46,7 +46,7 @@ def find(connection: Connection, owner: str) -> Tree | None:
     return None if row is None else Tree(*row)
 
 
-def plant(connection: Connection, owner: str, now: float) -> None:
+def make_root(connection: Connection, owner: str, now: float) -> None:
     """Make the top of a tree."""
     number = records.add_folder(connection, None, "", (now, now)).id
     connection.execute(insert(trees).values(owner=owner, root=number))

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
+from tahoeish.namespace import uploads
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.errors import NamespaceError, NoSuchUser
 from tahoeish.namespace.schema import entries, tokens, trees, users
-from tahoeish.namespace.trees import discard, find, hand_over, plant
+from tahoeish.namespace.trees import discard, find, hand_over, make_root
 from tahoeish.namespace.viewer import LOCAL
 
 LONGEST_NAME = 64
@@ -103,8 +104,9 @@ class Users:
             if first:
                 if find(connection, LOCAL) is None:
                     # Whoever is just making it waits, and sees then that there are users.
-                    plant(connection, LOCAL, now)
+                    make_root(connection, LOCAL, now)
                 hand_over(connection, LOCAL, name)
+                uploads.hand_over(connection, LOCAL, name)
             return first
 
         return self._database.write(work)
@@ -137,6 +139,7 @@ class Users:
                 connection.execute(update(users).where(users.c.name == name).values(password_hash=None, disabled=True))
             else:
                 discard(connection, name)
+                uploads.discard(connection, name)
                 connection.execute(delete(users).where(users.c.name == name))
             return _first(connection) is not None
 

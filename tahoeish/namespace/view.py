@@ -42,8 +42,8 @@ class View:
         owners = {_owner(check_path(path)) or self.user for path in paths} | {self.user}
         trees.hold(self.connection, owners)
         if self._tree(self.user) is None:
-            trees.plant(self.connection, self.user, self.now)
-            # After the planting, which waits for whoever is just becoming the first user.
+            trees.make_root(self.connection, self.user, self.now)
+            # After that, which waits for whoever is just becoming the first user.
             if self.user == LOCAL and trees.has_users(self.connection):
                 raise Forbidden((), "by now this node has users, the first of whom has these files; say who you are")
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Update, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Update, delete, func, insert, make_url, select, text, update
 from sqlalchemy.exc import IntegrityError, InternalError
 
 import tahoeish.namespace
-from tahoeish.namespace import schema
+from tahoeish.namespace import postgresql, schema, sqlite
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.database import Database, sqlite_url
 from tahoeish.namespace.errors import CatalogueUnavailable, SchemaTooNew
@@ -25,6 +27,7 @@ from tests.namespace.conftest import Clock
 from tests.namespace.states import ANN, content
 from tests.postgresql import Server
 
+MIGRATIONS = Path(tahoeish.namespace.__file__).parent / "migrations"
 A_USER = {"name": "ann", "password_hash": None, "created": 1.0, "disabled": False}
 NEW_USER = insert(schema.users).values(A_USER)
 COUNT_USERS = select(func.count()).select_from(schema.users)
@@ -44,7 +47,7 @@ def test_the_migrations_make_the_schema(opened: Database) -> None:
 
 
 def test_the_schema_is_that_of_the_last_migration() -> None:
-    scripts = ScriptDirectory(str(Path(tahoeish.namespace.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(MIGRATIONS))
     assert scripts.get_heads() == [schema.REVISION]
 
 
@@ -57,8 +60,34 @@ def test_what_is_there_is_there_when_it_is_opened_again(opened: Database, fresh_
 
 def test_a_newer_schema_is_refused(opened: Database, fresh_url: str) -> None:
     opened.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
-    with pytest.raises(SchemaTooNew, match="has the schema 9999, and this release knows only those up to 0001"):
+    known = f"has the schema 9999, and this release knows only those up to {schema.REVISION}"
+    with pytest.raises(SchemaTooNew, match=known):
         Database.open(fresh_url)
+
+
+def test_the_schema_of_an_earlier_release_is_brought_up_to_date_and_keeps_what_is_there(
+    fresh_url: str, clock: Clock
+) -> None:
+    old = _open_as_of("0001", fresh_url)
+    Catalogue(old, clock).put(ANN, ("a",), content("1"))
+    old.close()
+
+    new = Database.open(fresh_url)
+    assert Catalogue(new, clock).find(ANN, ("a",)).content == content("1")
+    assert new.read(lambda connection: compare_metadata(MigrationContext.configure(connection), schema.metadata)) == []
+    new.close()
+
+
+def _open_as_of(revision: str, url: str) -> Database:
+    parsed = make_url(url)
+    kind = sqlite.Kind(parsed) if parsed.get_backend_name() == "sqlite" else postgresql.Kind(parsed)
+    kind.prepare()
+    reading, writing, writer = kind.engines()
+    with writing.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, revision)
+    return Database(reading, writing, writer)
 
 
 def _open(url: str) -> None:
@@ -188,7 +217,7 @@ def test_transactions_that_get_in_each_others_way_are_tried_again(shared_postgre
     other.start()
     shared_postgresql.write(work("ann", "bob"))
     other.join()
-    assert len(attempts) == 3
+    assert len(attempts) >= 3
     quotas = shared_postgresql.read(lambda c: c.execute(select(schema.users.c.quota)).scalars().all())
     assert quotas == [2, 2]
 
