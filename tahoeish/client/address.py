@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,8 +15,42 @@ from tahoeish.client.credentials import shown
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
 
 
+FILES = "/files/"
+"""Where names have their addresses."""
+
+
 class BadNodeURL(ValueError):
     """Nothing that a node could answer at. The message says where it was written."""
+
+
+class BadTarget(ValueError):
+    """No place for a file. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A name below `/files`, by the names of the folders it is in and its own; or a folder to put something into."""
+
+    path: tuple[str, ...]
+    is_folder: bool
+
+    def of(self, file: Path) -> tuple[str, ...]:
+        """What this file is called there."""
+        return (*self.path, file.name) if self.is_folder else self.path
+
+
+def target_from(text: str) -> Target:
+    """Raises `BadTarget`."""
+    if not (text + "/").startswith(FILES):
+        raise BadTarget(f"{text!r} is no name for a file; one looks like {FILES}photos/cat.jpg")
+    names = tuple(name for name in text.removeprefix(FILES.rstrip("/")).split("/") if name)
+    if {".", ".."} & set(names):
+        raise BadTarget(f"{text!r} has . or .. in it, which mean nothing here")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadTarget(f"{text!r} isn't UTF-8") from None
+    return Target(names, is_folder=text.endswith("/") or not names)
 
 
 def node_url(option: str | None, environ: Mapping[str, str]) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+from tahoeish.client.defaults import JOBS, RETRIES
+
+if TYPE_CHECKING:
+    from tahoeish.client.address import Target
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
     address, quietness = _address(), _quietness()
-    put = subparsers.add_parser(
-        "put",
-        parents=[address, quietness],
-        help="store a file and print its cap",
-        description="Store a file and print the cap by which it can be had again. Nothing else leads to it.",
-    )
-    put.add_argument("file", metavar="FILE", help="the file to store; - for standard input")
-    put.set_defaults(command=_put)
+    _add_put(subparsers, [address, quietness])
     get = subparsers.add_parser(
         "get",
         parents=[address, quietness],
@@ -38,6 +37,49 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     check.add_argument("--repair", action="store_true", help="store again what is missing")
     check.set_defaults(command=_check)
     _add_backup_commands(subparsers, [address, quietness])
+
+
+def _add_put(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], parents: list[argparse.ArgumentParser]
+) -> None:
+    put = subparsers.add_parser(
+        "put",
+        parents=parents,
+        help="store a file and print its cap, or a folder",
+        description="Store a file and print the cap by which it can be had again; nothing else leads to it, unless it"
+        " gets a name by --to. Or store all files in a folder under names, several at a time, without those that are"
+        " there unchanged. What was interrupted goes on where it stopped when the same command is run again.",
+    )
+    put.add_argument("file", metavar="FILE", help="the file or folder to store; - for standard input")
+    put.add_argument(
+        "--to",
+        metavar="/files/NAME",
+        type=_target,
+        help="the name to give to the file; with a slash at the end, the folder to put it into. Of a folder: where its"
+        " contents shall be (default: /files/ and its own name)",
+    )
+    put.add_argument(
+        "--no-resume",
+        action="store_false",
+        dest="resume",
+        help="send each file in one request, from its beginning, and remember nothing",
+    )
+    put.add_argument(
+        "--retries",
+        metavar="N",
+        type=_count,
+        default=RETRIES,
+        help=f"give up after so many tries in a row that bring nothing (default: {RETRIES}, which take half an hour)",
+    )
+    put.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_at_least_one,
+        default=JOBS,
+        help=f"of a folder: so many files at a time (default: {JOBS})",
+    )
+    put.add_argument("--dry-run", action="store_true", help="of a folder: only tell what would be sent")
+    put.set_defaults(command=_put)
 
 
 def _add_backup_commands(
@@ -102,19 +144,30 @@ def _quietness() -> argparse.ArgumentParser:
 
 
 def _put(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import Where, put
+    from tahoeish.client.put_command import How, put
+    from tahoeish.client.terminal import Where
 
-    return put(arguments.file, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
+    how = How(
+        to=arguments.to,
+        resume=arguments.resume,
+        retries=arguments.retries,
+        jobs=arguments.jobs,
+        dry_run=arguments.dry_run,
+        quiet=arguments.quiet,
+    )
+    return put(arguments.file, where=Where(arguments.node_url, arguments.user), how=how)
 
 
 def _get(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import Where, get
+    from tahoeish.client.commands import get
+    from tahoeish.client.terminal import Where
 
     return get(arguments.cap, arguments.file, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import Where, check
+    from tahoeish.client.commands import check
+    from tahoeish.client.terminal import Where
 
     return check(
         arguments.cap, verify=arguments.verify, repair=arguments.repair, where=Where(arguments.node_url, arguments.user)
@@ -122,16 +175,39 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _snapshot(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import Where, snapshot
+    from tahoeish.client.commands import snapshot
+    from tahoeish.client.terminal import Where
 
     return snapshot(arguments.folder, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    from tahoeish.client.commands import Where, restore
+    from tahoeish.client.commands import restore
+    from tahoeish.client.terminal import Where
 
     where = Where(arguments.node_url, arguments.user)
     return restore(arguments.cap, arguments.folder, overwrite=arguments.overwrite, where=where, quiet=arguments.quiet)
+
+
+def _target(text: str) -> Target:
+    from tahoeish.client.address import BadTarget, target_from
+
+    try:
+        return target_from(text)
+    except BadTarget as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
+def _at_least_one(text: str) -> int:
+    if (number := _count(text)) < 1:
+        raise argparse.ArgumentTypeError("there has to be at least one")
+    return number
 
 
 def _cap(text: str) -> str:

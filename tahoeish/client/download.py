@@ -18,7 +18,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.iweb import IResponse
 
 from tahoeish.client.errors import TransferBroken
-from tahoeish.streams.answer import innermost
+from tahoeish.streams.failures import innermost
 
 HIGH_WATER = 1024 * 1024
 """So much may wait unread: enough that a disk can be given big writes."""

@@ -25,6 +25,10 @@ class Refused(ClientError):
         self.status = status
         self.title = title
         self.detail = detail
+        self.retry_after: float | None = None
+        """In seconds, where the node has said when it is worth another try."""
+        self.stands_at: str | None = None
+        """Of an upload that can be resumed: how much is there, where the node has said that."""
 
 
 class CredentialsRefused(Refused):
@@ -43,3 +47,19 @@ class TransferBroken(ClientError):
 
 class FileChanged(ClientError):
     """The file grew or shrank while it was being sent, so the node was given none of it to keep."""
+
+
+class GivenUp(ClientError):
+    """It was tried again and again, to no avail."""
+
+    def __init__(self, last: ClientError, tries: int) -> None:
+        super().__init__(f"{last}; given up after {tries} tries" if tries > 1 else str(last))
+        self.last = last
+
+
+class UploadInProgress(ClientError):
+    """Somebody else of us is at it."""
+
+
+class NotAFolder(ClientError):
+    """On the node, a file is where a folder should be."""

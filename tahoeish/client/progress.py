@@ -51,15 +51,28 @@ class ProgressLine:
         self._seconds = seconds
         self._columns = columns
         self._began = seconds()
+        self._before = 0
         self._samples = deque([(self._began, 0)])
         self._done = 0
         self._total: int | None = None
+        self._note: str | None = None
         self._line = StatusLine(terminal, columns)
 
     def passed(self, done: int, total: int | None) -> None:
         """So much has gone through by now."""
         self._done = done
         self._total = total
+        self._note = None
+
+    def stands(self, done: int, total: int | None) -> None:
+        """So much is through without having been sent just now, so it doesn't count for the rate."""
+        self.passed(done, total)
+        self._began, self._before = self._seconds(), done
+        self._samples = deque([(self._began, done)])
+
+    def note(self, words: str) -> None:
+        """Show this until something passes again."""
+        self._note = words
 
     def draw(self) -> None:
         now = self._seconds()
@@ -70,7 +83,7 @@ class ProgressLine:
 
     def finish(self) -> None:
         """The transfer is over: leave a last line with its average rate, and go to the next one."""
-        self._show(_rate((self._began, 0), (self._seconds(), self._done)))
+        self._show(_rate((self._began, self._before), (self._seconds(), self._done)))
         self._terminal.write("\n")
         self._terminal.flush()
 
@@ -80,6 +93,10 @@ class ProgressLine:
 
     def _show(self, rate: float) -> None:
         width = self._columns() - 1
+        if self._note is not None:
+            percent = "" if self._total is None else f"{_percent(self._done, self._total):3}%{_GAP}"
+            self._line.show(percent + self._note)
+            return
         self._line.show(render(self._done, self._total, rate, self._seconds() - self._began, width))
 
 

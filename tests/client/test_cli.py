@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -145,12 +146,6 @@ async def test_put_of_a_missing_file_is_said_as_every_tool_says_it(url: str) -> 
 
 
 @pytest_twisted.ensureDeferred
-async def test_put_of_a_folder_is_said_as_every_tool_says_it(url: str, tmp_path: Path) -> None:
-    with Command("put", tmp_path, url=url) as command:
-        assert await command.ended() == (1, b"", f"tahoeish: put: {tmp_path}: Is a directory\n")
-
-
-@pytest_twisted.ensureDeferred
 async def test_put_says_when_the_cap_cannot_be_written(url: str, file: Path) -> None:
     with open("/dev/full", "wb") as full, Command("put", file, url=url, stdout=full) as command:
         status, _, err = await command.ended()
@@ -161,7 +156,7 @@ async def test_put_says_when_the_cap_cannot_be_written(url: str, file: Path) -> 
 async def test_put_says_why_the_node_refuses_while_it_is_still_sending(
     scripted: ScriptedNode, scripted_url: str, huge_file: Path
 ) -> None:
-    with Command("put", huge_file, url=scripted_url) as command:
+    with Command("put", "--no-resume", huge_file, url=scripted_url) as command:
         conversation = await scripted.conversations.get()
         await conversation.when_head_is_in()
         conversation.transport.pauseProducing()
@@ -182,7 +177,7 @@ async def test_put_says_why_the_node_refuses_while_it_is_still_sending(
 async def test_put_that_is_stopped_leaves_the_node_with_half_a_request(
     scripted: ScriptedNode, scripted_url: str, huge_file: Path, stop: signal.Signals, status: int
 ) -> None:
-    with Command("put", huge_file, url=scripted_url) as command:
+    with Command("put", "--no-resume", huge_file, url=scripted_url) as command:
         conversation = await scripted.conversations.get()
         await conversation.when_head_is_in()
         conversation.transport.pauseProducing()
@@ -191,6 +186,25 @@ async def test_put_that_is_stopped_leaves_the_node_with_half_a_request(
     conversation.transport.resumeProducing()
     await conversation.when_lost()
     assert len(conversation.received) < MORE_THAN_SOCKETS_HOLD
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_of_a_large_file_to_a_node_that_cannot_resume_is_one_request(
+    scripted: ScriptedNode, scripted_url: str, tmp_path: Path
+) -> None:
+    content = bytes(5 * 1024 * 1024)
+    (tmp_path / "large").write_bytes(content)
+    with Command("put", tmp_path / "large", url=scripted_url) as command:
+        asked = await scripted.conversations.get()
+        await asked.when_head_is_in()
+        assert asked.received.startswith(b"POST /uploads/ ")
+        asked.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        put = await scripted.conversations.get()
+        await put.when(lambda conversation: len(conversation.received) > len(content))
+        assert put.received.startswith(b"PUT /uri ")
+        cap = cap_for(content).encode()
+        put.transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(cap), cap))
+        assert await command.ended() == (0, cap + b"\n", "")
 
 
 @pytest_twisted.ensureDeferred
@@ -403,6 +417,21 @@ async def test_a_person_sees_an_error_on_a_line_of_its_own(url: str) -> None:
     before, _, message = shown.rpartition("\rtahoeish: ")
     assert message.startswith("get: the node refused: ")
     assert before.split("\r")[-1].strip() == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_person_sees_what_is_waited_for(scripted: ScriptedNode, scripted_url: str, file: Path) -> None:
+    seeing = Deferred.fromCoroutine(seen_on_a_terminal("put", file, "--retries", "1", url=scripted_url))
+    for _ in range(2):
+        conversation = await scripted.conversations.get()
+        await conversation.when_head_is_in()
+        conversation.transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nbusy"
+        )
+    status, shown = await seeing
+    assert status == 1
+    assert any("%  next try in 0:01: the node refused: Service" in line for line in shown.split("\r"))
+    assert "put: the node refused: Service Unavailable: busy (503); given up after 2 tries" in shown
 
 
 @pytest.mark.parametrize("option", ["--quiet", "--no-progress"])

@@ -129,3 +129,25 @@ def test_after_an_error_the_line_is_empty() -> None:
     watched.line.erase()
     assert watched.drawn[-2].strip() == ""
     assert watched.drawn[-1] == ""
+
+
+def test_what_was_there_already_does_not_count_for_the_rate() -> None:
+    clock, terminal = Clock(), StringIO()
+    line = ProgressLine(terminal, clock.seconds, lambda: 60)
+    line.stands(80 * MIB, 100 * MIB)
+    clock.advance(2)
+    line.passed(84 * MIB, 100 * MIB)
+    line.draw()
+    assert "2.0 MiB/s  0:08 left" in terminal.getvalue()
+
+
+def test_a_note_is_shown_until_something_passes() -> None:
+    clock, terminal = Clock(), StringIO()
+    line = ProgressLine(terminal, clock.seconds, lambda: 60)
+    line.passed(50, 100)
+    line.note("next try in 0:08")
+    line.draw()
+    assert terminal.getvalue().rpartition("\r")[2] == " 50%  next try in 0:08"
+    line.passed(60, 100)
+    line.draw()
+    assert "next try" not in terminal.getvalue().rpartition("\r")[2]
