@@ -21,6 +21,7 @@ from tahoeish.namespace.throttle import Key, Throttle
 from tahoeish.namespace.tokens import looks_like_token
 from tahoeish.namespace.users import LONGEST_NAME
 from tahoeish.namespace.viewer import Viewer
+from tahoeish.streams.tasks import share_of
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
@@ -122,7 +123,7 @@ class Authenticator:
         if check is None:
             check = self._checks[digest] = Deferred.fromCoroutine(self._check(claim, password_hash, digest, address))
             check.addBoth(self._ended, digest)
-        outcome = await _share_of(check)
+        outcome = await share_of(check)
         if isinstance(outcome, TooManyAttempts):
             raise outcome
         return outcome
@@ -168,16 +169,3 @@ class Authenticator:
             for key in keys:
                 if not self._waiting[key]:
                     del self._waiting[key]
-
-
-def _share_of(common: Deferred[Outcome]) -> Deferred[Outcome]:
-    """What `common` brings, for one of several who wait for it; that one may be cancelled without it."""
-    share: Deferred[Outcome] = Deferred()
-
-    def pass_on(outcome: Outcome) -> Outcome:
-        if not share.called:
-            share.callback(outcome)
-        return outcome
-
-    common.addCallback(pass_on)
-    return share

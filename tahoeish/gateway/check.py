@@ -12,12 +12,11 @@ from tahoeish.chk.directory import UnknownCap
 from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, DirectoryVerifyCap
 from tahoeish.gateway.errors import Refused, prefers_json, write_text
 from tahoeish.gateway.page import page
+from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.check import CheckResult
 from tahoeish.grid.repair import Repairer, RepairResult
 from tahoeish.streams.request import StreamingRequest
-
-_PAGE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 _LITERAL: dict[str, object] = {"storage-index": "", "results": {"healthy": True}}
 """What a cap that is its own file has to say: there is nothing that could get lost."""
@@ -73,7 +72,7 @@ def _answer(request: StreamingRequest, facts: dict[str, object], headline: str, 
     if (argument(request, "output") or "").lower() == "json" or prefers_json(request):
         write_text(request, 200, json.dumps(facts, indent=1) + "\n")
     else:
-        request.setHeader(b"Content-Security-Policy", _PAGE_POLICY)
+        request.setHeader(b"Content-Security-Policy", policy.PLAIN)
         write_text(request, 200, page(headline, body), "text/html; charset=utf-8")
 
 

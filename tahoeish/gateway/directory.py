@@ -10,12 +10,14 @@ from twisted.internet.interfaces import IReactorTime
 from tahoeish.chk.directory import Child, Children, Metadata, UnknownCap, normalise
 from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, DirectoryVerifyCap
 from tahoeish.gateway.conditions import not_modified
+from tahoeish.gateway.delivery import Deliveries
 from tahoeish.gateway.description import as_json, description_of, description_with
 from tahoeish.gateway.errors import Refused, write_text
 from tahoeish.gateway.file import FileServer, Label, entity_tag
 from tahoeish.gateway.info import write_info
 from tahoeish.gateway.listing import listing
 from tahoeish.gateway.mkdir import children_from
+from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument
 from tahoeish.grid.directories import Directories
 from tahoeish.streams.body import BodyStream
@@ -27,7 +29,6 @@ MAX_BODY = 16 * 1024 * 1024
 """What a client may send to make a directory of, in bytes. It is taken into memory before any of it is understood."""
 
 _ONLY_VERIFIES = "a verify cap can check a directory, but not read it"
-_PAGE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 class DirectoryServer:
@@ -37,19 +38,27 @@ class DirectoryServer:
         self,
         directories: Directories,
         files: FileServer,
+        deliveries: Deliveries,
         run_in_thread: ThreadRunner,
         clock: IReactorTime,
         idle_timeout: float,
+        max_upload_size: int,
     ) -> None:
+        """`max_upload_size`: what a body may have at the most, beside `MAX_BODY`; 0 is without a bound."""
         self._directories = directories
         self._files = files
+        self._deliveries = deliveries
         self._run_in_thread = run_in_thread
         self._clock = clock
         self._idle_timeout = idle_timeout
+        self._max_body = min(MAX_BODY, max_upload_size or MAX_BODY)
 
     async def make(self, request: StreamingRequest, body: BodyStream) -> None:
         """The body is JSON that names the children."""
-        children = await self._run_in_thread(children_from, await body.read_all(MAX_BODY))
+        delivery = self._deliveries.of_request(request, body, self._max_body)
+        async with delivery.unpacked() as pieces:
+            content = b"".join([piece async for piece in pieces])
+        children = await self._run_in_thread(children_from, content)
         cap = str(await self._directories.store(children))
         request.setHeader(b"Location", f"/uri/{quote(cap, safe='')}".encode())
         write_text(request, 201, cap)
@@ -121,7 +130,7 @@ class DirectoryServer:
                 kind, text = "text/plain", await self._run_in_thread(_json_listing, cap, children)
             else:
                 kind, text = "text/html", await self._run_in_thread(listing, name, cap, children)
-                request.setHeader(b"Content-Security-Policy", _PAGE_POLICY)
+                request.setHeader(b"Content-Security-Policy", policy.PLAIN)
             content = text.encode()
             del children, text
             request.setHeader(b"Content-Type", f"{kind}; charset=utf-8".encode())

@@ -17,8 +17,11 @@ from tahoeish.gateway.dav.hrefs import href
 from tahoeish.grid.errors import FileTooLarge, GridFull, NotEnoughShares, UploadUnhappy
 from tahoeish.namespace import errors as names
 from tahoeish.streams.body import BodyError
+from tahoeish.streams.codings import ACCEPTED, UnknownCoding
+from tahoeish.streams.digests import DigestError
+from tahoeish.streams.expansion import CodingError
 from tahoeish.streams.forms import BadForm
-from tahoeish.streams.request import BadHead, StreamingRequest
+from tahoeish.streams.request import BadHead, ClientsFault, StreamingRequest
 
 log = Logger()
 
@@ -44,17 +47,29 @@ TITLES = {
 }
 
 
-class Refused(Exception):
+class Refused(ClientsFault):
     """A request that makes no sense, or isn't served: the status and what the client can do about it."""
 
     def __init__(
-        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, condition: str = ""
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        condition: str = "",
+        problem_type: str = "",
+        members: Mapping[str, object] | None = None,
     ) -> None:
-        """`condition`: the XML element, empty for none, by which WebDAV knows the reason."""
+        """
+        `condition`: the XML element, empty for none, by which WebDAV knows the reason. `problem_type`: by what RFC 9457
+        knows it, with further `members`.
+        """
         super().__init__(detail)
         self.status = status
         self.headers = headers or {}
         self.condition = condition
+        self.problem_type = problem_type
+        self.members = members or {}
 
 
 @dataclass(frozen=True)
@@ -68,11 +83,13 @@ class Problem:
     more: Mapping[str, object] = field(default_factory=dict)
     condition: str = ""
     """The XML element, empty for none, by which WebDAV knows the reason."""
+    type: str = ""
+    """Of RFC 9457. Whoever knows it has asked for JSON by that."""
 
     def as_json(self) -> dict[str, object]:
         title = self.title or TITLES.get(self.status, "Error")
         return {
-            "type": "about:blank",
+            "type": self.type or "about:blank",
             "title": title,
             "status": self.status,
             "detail": self.detail,
@@ -85,8 +102,17 @@ def problem_of(error: BaseException | None) -> Problem:
     detail = str(error)
     match error:
         case Refused():
-            return Problem(error.status, detail, headers=error.headers, condition=error.condition)
-        case BodyError() | BadHead():
+            return Problem(
+                error.status,
+                detail,
+                headers=error.headers,
+                more=error.members,
+                condition=error.condition,
+                type=error.problem_type,
+            )
+        case UnknownCoding():
+            return Problem(error.http_status, detail, headers={"Accept-Encoding": ACCEPTED})
+        case BodyError() | BadHead() | DigestError() | CodingError():
             return Problem(error.http_status, detail)
         case names.NamespaceError():
             return _problem_of_names(error)
@@ -118,9 +144,13 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(403, detail)
         case names.NoSuchEntry() | names.NoSuchVersion() | names.NoSuchUser() | names.NoSuchShare():
             return Problem(404, detail)
+        case names.NoSuchUpload() | names.NoSuchLink():
+            return Problem(404, detail)
+        case names.LinkOver():
+            return Problem(410, detail, "The link is over")
         case names.AlreadyExists() | names.IsAFolder():
             return Problem(405, detail)
-        case names.NoSuchParent() | names.NotAFolder() | names.NotEmpty():
+        case names.NoSuchParent() | names.NotAFolder() | names.NotEmpty() | names.Superseded():
             return Problem(409, detail)
         case names.NoSuchLock():
             return Problem(409, detail, condition="<D:lock-token-matches-request-uri/>")
@@ -152,7 +182,7 @@ def answer_failure(request: StreamingRequest, failure: Failure) -> None:
 def write_problem(request: StreamingRequest, problem: Problem) -> None:
     for name, value in problem.headers.items():
         request.setHeader(name, value)
-    if prefers_json(request):
+    if problem.type or prefers_json(request):
         write_text(request, problem.status, json.dumps(problem.as_json()) + "\n", "application/problem+json")
     elif problem.condition:
         text = multistatus.error(problem.condition, problem.detail)
@@ -170,6 +200,16 @@ def write_text(
     request.setHeader(b"Content-Type", content_type.encode())
     request.setHeader(b"Content-Length", b"%d" % len(body))
     request.write(body)
+
+
+def write_nothing(request: StreamingRequest, status: int) -> None:
+    """An answer whose status says it all."""
+    request.setResponseCode(status)
+    # twisted.web would tell the type of what isn't there.
+    request.defaultContentType = None
+    if status not in (204, 304):
+        request.setHeader(b"Content-Length", b"0")
+    request.write(b"")
 
 
 def prefers_json(request: StreamingRequest) -> bool:

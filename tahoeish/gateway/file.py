@@ -12,6 +12,7 @@ from tahoeish.chk import base32
 from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap, parse_cap
 from tahoeish.chk.directory import Metadata
 from tahoeish.chk.directory_caps import DirectoryCap
+from tahoeish.gateway.checksums import Checksums
 from tahoeish.gateway.conditions import expect_match, not_modified, unchanged
 from tahoeish.gateway.description import as_json, description_of
 from tahoeish.gateway.errors import Refused, write_text
@@ -19,6 +20,7 @@ from tahoeish.gateway.filenames import attachment, content_type, is_active
 from tahoeish.gateway.info import write_info
 from tahoeish.gateway.ranges import ByteRange, Unsatisfiable, parse_range
 from tahoeish.gateway.resource import AsyncResource, argument, flag
+from tahoeish.gateway.wanted import WantedDigests
 from tahoeish.grid.download import Downloader
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
@@ -36,6 +38,7 @@ class Label:
     etag: str | None = None
     modified: float | None = None
     metadata: Metadata | None = None
+    checksums: Checksums = ()
 
 
 class FileServer:
@@ -74,16 +77,21 @@ class FileServer:
         if wanted is not None:
             request.setResponseCode(206)
             request.setHeader(b"Content-Range", b"bytes %d-%d/%d" % (wanted.first, wanted.last, cap.size))
+        digests = WantedDigests(request, whole=wanted is None)
+        digests.tell_kept(label.checksums)
         part = wanted or ByteRange(0, cap.size - 1)
-        if request.method == b"HEAD":
+        if isinstance(cap, LiteralCap):
+            data = cap.data[part.first : part.last + 1]
+            digests.tell_of(cap.data, data)
             self._begin(request, part)
-        elif isinstance(cap, LiteralCap):
+            if request.method != b"HEAD":
+                request.write(data)
+        elif request.method == b"HEAD":
             self._begin(request, part)
-            request.write(cap.data[part.first : part.last + 1])
         else:
-            await self._send(request, cap, part)
+            await self._send(request, cap, part, digests)
 
-    async def _send(self, request: StreamingRequest, cap: ReadCap, part: ByteRange) -> None:
+    async def _send(self, request: StreamingRequest, cap: ReadCap, part: ByteRange, digests: WantedDigests) -> None:
         file = await self._downloader.open(cap)
         try:
             async with (
@@ -92,10 +100,12 @@ class FileServer:
             ):
                 # The first piece before the head: until then, an error can still be told.
                 started = False
-                async for piece in pieces:
+                run_in_thread = self._downloader.run_in_thread
+                async for piece in digests.passing(pieces, run_in_thread) if digests.come_later else pieces:
                     if not started:
                         started = True
                         self._begin(request, part)
+                        digests.announce()
                     await writer.write(piece)
         finally:
             await file.close()

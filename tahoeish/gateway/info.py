@@ -12,9 +12,8 @@ from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, DirectoryVerifyCap
 from tahoeish.gateway.description import description_of
 from tahoeish.gateway.errors import write_text
 from tahoeish.gateway.page import page
+from tahoeish.gateway.pages import policy
 from tahoeish.streams.request import StreamingRequest
-
-_PAGE_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
 
 _ROWS = {
     "size": "Bytes",
@@ -26,7 +25,7 @@ _ROWS = {
 
 
 def write_info(request: StreamingRequest, cap: AnyCap, metadata: Metadata | None) -> None:
-    request.setHeader(b"Content-Security-Policy", _PAGE_POLICY)
+    request.setHeader(b"Content-Security-Policy", policy.PLAIN)
     write_text(request, 200, info(cap, metadata), "text/html; charset=utf-8")
 
 

@@ -14,16 +14,34 @@ from tahoeish.gateway.backup.server import BackupServer
 from tahoeish.gateway.backup.snapshot import Snapshots
 from tahoeish.gateway.check import CheckServer
 from tahoeish.gateway.dav import server_root
-from tahoeish.gateway.dav.folder_page import STYLE_ADDRESS
+from tahoeish.gateway.dav.aliases import REMOTE
+from tahoeish.gateway.dav.chunked_uploads import ChunkedUploads
+from tahoeish.gateway.dav.folder_uploads import FolderUploads
 from tahoeish.gateway.dav.hrefs import PREFIX
-from tahoeish.gateway.dav.resource import FilesResource, FolderStyle, announce
+from tahoeish.gateway.dav.resource import FilesResource, announce
 from tahoeish.gateway.dav.visit import FileOptions, Names
+from tahoeish.gateway.delivery import Deliveries
 from tahoeish.gateway.directory import DirectoryServer
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileResource, FileServer
+from tahoeish.gateway.links.drop import DROP, Drop
+from tahoeish.gateway.links.means import LinkMeans
+from tahoeish.gateway.links.signed_files import SignedFiles
+from tahoeish.gateway.links.signed_forms import SignedForms
+from tahoeish.gateway.links.tempurl import ROOT as SWIFT_ROOT
+from tahoeish.gateway.links.upload_links import LINKS, LinksResource
 from tahoeish.gateway.page import PeerLine, WorkerLine, welcome
+from tahoeish.gateway.pages import assets, policy
+from tahoeish.gateway.pages.assets import Assets
+from tahoeish.gateway.pages.status import Sources, Status
+from tahoeish.gateway.pages.status_page import Memory
+from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.gateway.resource import AsyncResource, NotFound, argument
 from tahoeish.gateway.upload import Receiver
+from tahoeish.gateway.uploads.intake import Intake
+from tahoeish.gateway.uploads.resource import UploadsResource
+from tahoeish.gateway.uploads.services import UPLOADS, Services
+from tahoeish.gateway.uploads.tus_server import TusServer
 from tahoeish.gateway.uri import UriResource
 from tahoeish.grid.check import Checker
 from tahoeish.grid.directories import Directories
@@ -34,6 +52,7 @@ from tahoeish.grid.room import GridRoom
 from tahoeish.grid.upload import Uploader
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
+from tahoeish.streams.budget import ByteBudget
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.tasks import together
 
@@ -106,11 +125,7 @@ class Welcome(AsyncResource):
         # With no-referrer, a browser would hide from us, too, that its form comes from our own page.
         request.setHeader(b"Referrer-Policy", b"same-origin")
         lines = await together(self._line(peer) for peer in self._peers())
-        # One form, one style sheet, and nothing from elsewhere.
-        request.setHeader(
-            b"Content-Security-Policy",
-            b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
-        )
+        request.setHeader(b"Content-Security-Policy", policy.SCRIPTED)
         write_text(request, 200, welcome(url, self._encoding, lines), "text/html; charset=utf-8")
 
     async def _line(self, peer: IStoragePeer) -> PeerLine:
@@ -156,13 +171,20 @@ def gateway_root(
     names: Names,
     viewer_of: Callable[[StreamingRequest], Viewer],
     file_options: FileOptions,
+    uploads: Services,
+    unpacking: ByteBudget,
+    links: LinkMeans,
+    trouble: Trouble,
 ) -> IResource:
-    """Everything that a gateway serves."""
+    """Everything that a gateway serves. `unpacking` is the memory for bodies that come packed."""
     files = FileServer(downloader, clock, idle_timeout)
-    encoding = f"{uploader.encoding.needed}-of-{uploader.encoding.total}"
+    encoding = f"{uploader.encoding.needed} of {uploader.encoding.total}"
     root = Root(Welcome(peers, encoding, workers))
     directories = Directories(uploader, downloader)
-    directory_server = DirectoryServer(directories, files, downloader.run_in_thread, clock, idle_timeout)
+    deliveries = Deliveries(downloader.run_in_thread, unpacking)
+    directory_server = DirectoryServer(
+        directories, files, deliveries, downloader.run_in_thread, clock, idle_timeout, max_upload_size
+    )
     scratch = uploader.spool_room.directory
     backups = BackupServer(
         names,
@@ -173,16 +195,33 @@ def gateway_root(
         peers, downloader.budget, downloader.run_in_thread, downloader.clock, stall_timeout=downloader.stall_timeout
     )
     checks = CheckServer(Repairer(checker, downloader, uploader))
-    receiver = Receiver(uploader, max_upload_size, convergence_secret)
-    uri = UriResource(receiver, directory_server, checks)
+    receiver = Receiver(uploader, deliveries, max_upload_size, convergence_secret)
+    intake = Intake(uploads)
+    uri = UriResource(receiver, directory_server, checks, intake)
     for name in (b"uri", b"cap"):
         root.putChild(name, uri)
     for name in (b"file", b"named"):
         root.putChild(name, FileResource(files))
+    tus_uploads = FolderUploads(names, TusServer(uploads))
     room = GridRoom(peers, lambda: uploader.encoding, clock)
+    names_of_files = FilesResource(names, viewer_of, file_options, receiver, files, backups, intake, room, tus_uploads)
+    root.putChild(PREFIX.strip("/").encode(), names_of_files)
+    forms = SignedForms(links, names, receiver, file_options)
+    root.putChild(SWIFT_ROOT.strip("/").encode(), SignedFiles(links, names, names_of_files, forms, file_options))
+    root.putChild(LINKS.strip("/").encode(), LinksResource(links, viewer_of))
+    root.putChild(DROP.strip("/").encode(), Drop(links.arrivals, receiver, intake, TusServer(uploads)))
     root.putChild(
-        PREFIX.strip("/").encode(),
-        FilesResource(names, viewer_of, file_options, receiver, files, backups, room),
+        REMOTE.encode(), ChunkedUploads(names, viewer_of, file_options, uploads, uploader.spool_room, clock)
     )
-    root.putChild(STYLE_ADDRESS.strip("/").encode(), FolderStyle())
+    def memory() -> list[Memory]:
+        work, reading, allowance = uploader.budget, downloader.budget, uploader.allowance
+        return [
+            Memory("uploads on their way", work.used, work.capacity, work.waiting),
+            Memory("what waits for clients", allowance.promised, allowance.capacity, 0),
+            Memory("downloads", reading.used, reading.capacity, reading.waiting),
+        ]
+
+    root.putChild(b"status", Status(Sources(peers, workers, uploads.keeper, memory, trouble, clock)))
+    root.putChild(assets.ADDRESS.strip("/").encode(), Assets())
+    root.putChild(UPLOADS.strip("/").encode(), UploadsResource(uploads))
     return root

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from twisted.logger import Logger
 
 from tahoeish.chk import base32
 from tahoeish.chk.buffers import Buffer
+from tahoeish.gateway.delivery import Deliveries, Delivery
 from tahoeish.gateway.errors import (
     Problem,
     Refused,
@@ -21,13 +23,15 @@ from tahoeish.gateway.errors import (
     write_text,
 )
 from tahoeish.gateway.page import page
+from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.errors import GridError
 from tahoeish.grid.upload import Uploaded, Uploader
 from tahoeish.streams.body import BodyStream, BodyTooLong
+from tahoeish.streams.digests import DigestError
+from tahoeish.streams.expansion import CodingError
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
 from tahoeish.streams.request import StreamingRequest
-from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
 
@@ -54,43 +58,51 @@ class Receiver:
     `convergence_secret` is the node's own, for clients that want the same cap for the same content.
     """
 
-    def __init__(self, uploader: Uploader, max_size: int, convergence_secret: bytes) -> None:
+    def __init__(
+        self, uploader: Uploader, deliveries: Deliveries, max_size: int, convergence_secret: bytes
+    ) -> None:
         self._uploader = uploader
+        self._deliveries = deliveries
         self._max_size = max_size
         self._convergence_secret = convergence_secret
 
     async def put(self, request: StreamingRequest, body: BodyStream) -> None:
         """The body is the file."""
         _expect_immutable(argument(request, "format"), argument(request, "mutable"))
-        if request.getHeader(b"Content-Range") is not None:
-            raise Refused(501, "a file can't be sent in pieces here; send it whole, without Content-Range")
-        if self._max_size:
-            body.limit_to(self._max_size)
+        delivery = self.delivery(request, body)
         secret = self._secret(request)
-        if secret is None:
-            uploaded = await self._uploader.upload(body, body.length, size_hint=size_hint(request))
-        else:
-            uploaded = await self._uploader.upload_convergently(body, body.length, secret)
+        async with delivery.unpacked() as content:
+            if secret is None:
+                uploaded = await self._uploader.upload(content, delivery.length, size_hint=size_hint(request))
+            else:
+                uploaded = await self._uploader.upload_convergently(content, delivery.length, secret)
         _note(request, uploaded)
+        delivery.answer(request)
         cap = str(uploaded.cap)
         request.setHeader(b"Location", f"/uri/{quote(cap, safe='')}".encode())
         write_text(request, 201, cap)
 
-    @property
-    def run_in_thread(self) -> ThreadRunner:
-        return self._uploader.run_in_thread
+    def delivery(self, request: StreamingRequest, body: BodyStream, at_most: int = 0) -> Delivery:
+        """
+        The body as a file, of `at_most` bytes if that isn't 0. What is too long ends in `BodyTooLong`, or
+        `ExpandsTooFar`.
+        """
+        bounds = [bound for bound in (self._max_size, at_most) if bound]
+        return self._deliveries.of_request(request, body, min(bounds, default=0))
 
-    def expect_size(self, body: BodyStream, announced: int | None) -> None:
-        """Raises `BodyTooLong` if the file is, or else as soon as too much of it has come."""
-        if self._max_size:
-            body.limit_to(self._max_size)
-            if (announced or 0) > self._max_size:
-                raise BodyTooLong(f"the file is {announced} bytes long, but at most {self._max_size} are taken here")
+    def delivery_of_part(self, part: FormPart) -> Delivery:
+        """The same for a file in a form, whose length nobody knows."""
+        return self._deliveries.of_part(part)
+
+    def expect_size(self, announced: int | None) -> None:
+        """Raises `BodyTooLong`."""
+        if self._max_size and (announced or 0) > self._max_size:
+            raise BodyTooLong(f"the file is {announced} bytes long, but at most {self._max_size} are taken here")
 
     async def store(
         self, request: StreamingRequest, source: AsyncIterable[Buffer], length: int | None, hint: int | None
     ) -> Uploaded:
-        """What `source` makes of the request's body becomes a file, under a key of its own; nothing is answered yet."""
+        """What `source` makes of a delivery becomes a file, under a key of its own; nothing is answered yet."""
         uploaded = await self._uploader.upload(source, length, size_hint=hint)
         _note(request, uploaded)
         return uploaded
@@ -99,35 +111,40 @@ class Receiver:
         """The body is a form with files in it, each of which is answered for."""
         fields = {name: argument(request, name) for name in ("t", "format", "mutable", "when_done")}
         _expect_upload(fields)
-        form = FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1"))
+        # Of a form as a whole, only the single files in it are bounded.
+        delivery = self._deliveries.of_request(request, body, 0)
         results: list[FormResult] = []
-        async for part in form:
-            if part.filename is None:
-                value = await part.text()
-                if part.name in fields:
-                    fields[part.name] = value
-                _expect_upload(fields)
-            elif part.filename:
-                results.append(await self._store_part(part))
+        async with delivery.unpacked() as content:
+            parts = aiter(FormStream(content, (request.getHeader(b"Content-Type") or b"").decode("latin-1")))
+            async for part in parts:
+                if part.filename:
+                    rest = partial(_the_rest, parts, fields) if delivery.verified_as_sent else None
+                    results.append(await self._store_part(part, rest))
+                else:
+                    await _take_field(part, fields)
         if not results:
             raise BadForm("the form has no file in it; send it in a field with a filename, as in: curl -F file=@NAME")
         _answer_form(request, results, fields["when_done"])
 
-    async def _store_part(self, part: FormPart) -> FormResult:
+    async def _store_part(self, part: FormPart, rest: Callable[[], Awaitable[None]] | None) -> FormResult:
+        """`rest` takes the rest of the form, where that has to be in order, too, before the file counts."""
         assert part.filename is not None
         size = 0
 
-        async def counted() -> AsyncIterable[Buffer]:
+        async def counted(content: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
             nonlocal size
-            async for piece in part:
+            async for piece in content:
                 size += len(piece)
                 if self._max_size and size > self._max_size:
                     raise Refused(413, f"{part.filename} is larger than the {self._max_size} bytes that are taken here")
                 yield piece
+            if rest is not None:
+                await rest()
 
         try:
-            uploaded = await self._uploader.upload(counted(), None)
-        except (GridError, Refused) as error:
+            async with self._deliveries.of_part(part).unpacked() as content:
+                uploaded = await self._uploader.upload(counted(content), None)
+        except (GridError, Refused, CodingError, DigestError) as error:
             # One file's misfortune isn't that of those before and after it.
             return FormResult(part.filename, size, None, problem_of(error))
         return FormResult(part.filename, size, str(uploaded.cap))
@@ -140,6 +157,14 @@ class Receiver:
             except ValueError as error:
                 raise Refused(400, f"convergence-secret is base32 text: {error}") from error
         return self._convergence_secret if flag(argument(request, "convergent"), "convergent") else None
+
+
+def expect_random_key(request: StreamingRequest) -> None:
+    """Raises `Refused` where a file is wanted that is made in another way than most."""
+    _expect_immutable(argument(request, "format"), argument(request, "mutable"))
+    wanted = argument(request, "convergence-secret") is not None
+    if wanted or flag(argument(request, "convergent"), "convergent"):
+        raise Refused(400, "a key that comes from the content needs the whole of it first: send it in one request")
 
 
 def size_hint(request: StreamingRequest) -> int | None:
@@ -168,6 +193,22 @@ def _note(request: StreamingRequest, uploaded: Uploaded) -> None:
         missing = ", ".join(map(str, uploaded.missing))
         request.setHeader(b"Tahoeish-Missing-Shares", missing.encode())
         log.warn("stored with shares {missing} missing", missing=missing)
+
+
+async def _take_field(part: FormPart, fields: dict[str, str | None]) -> None:
+    if part.filename is None:
+        value = await part.text()
+        if part.name in fields:
+            fields[part.name] = value
+        _expect_upload(fields)
+
+
+async def _the_rest(parts: AsyncIterator[FormPart], fields: dict[str, str | None]) -> None:
+    """What comes behind the one file of a form that has to be right as a whole."""
+    async for part in parts:
+        if part.filename:
+            raise BadForm("a digest of a whole form is taken only if there is one file in it; send it with the parts")
+        await _take_field(part, fields)
 
 
 def _expect_upload(fields: dict[str, str | None]) -> None:
@@ -208,6 +249,7 @@ def _answer_form(request: StreamingRequest, results: list[FormResult], when_done
         write_text(request, status, text, "application/json")
     elif prefers_html(request):
         rows = "".join(_row(result) for result in results)
+        request.setHeader(b"Content-Security-Policy", policy.PLAIN)
         write_text(request, status, page("Stored", f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
     elif len(results) == 1 and not problems:
         write_text(request, status, str(results[0].cap))

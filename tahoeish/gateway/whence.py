@@ -64,6 +64,16 @@ def is_from_another_site(request: StreamingRequest) -> bool:
     return host not in hosts_of(request, ())
 
 
+def origin_of(request: StreamingRequest) -> str:
+    """What stands before the path in the addresses that this client knows: `https://cloud.example`."""
+    proxy = request.getHeader(b"X-Forwarded-Proto") or b""
+    scheme = proxy.decode("latin-1").partition(",")[0].strip().lower()
+    if scheme not in ("http", "https"):
+        scheme = "https" if request.isSecure() else "http"
+    host = request.getHeader(b"X-Forwarded-Host") or request.getHeader(b"Host") or b"127.0.0.1"
+    return f"{scheme}://{host.decode('latin-1').partition(',')[0].strip()}"
+
+
 def is_loopback(host: str) -> bool:
     """This machine's address for itself."""
     address = _parsed(host)

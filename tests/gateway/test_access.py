@@ -187,6 +187,30 @@ class TestTokenForAFolder:
         answer = people.ask(method, "/files/photos/2026/", bearer(people.folder), Destination="/files/photos/2026/x")
         assert answer.status == 403
 
+    def test_reaches_the_uploads_that_go_there(self, people: People) -> None:
+        who = {**bearer(people.folder), "Upload-Draft-Interop-Version": "8"}
+        begun = people.ask("PUT", "/files/photos/2026/slow", who, Upload_Complete="?0")
+        assert begun.status == 201
+        location = begun.headers["Location"]
+        assert people.ask("HEAD", location, who).status == 204
+        assert people.ask("HEAD", location, bearer(people.reading)).status == 204
+        assert people.ask("DELETE", location, bearer(people.reading)).status == 403
+        assert people.ask("GET", location, basic("Jürgen")).status == 404
+        ending = {"Upload_Offset": begun.headers["Upload-Offset"], "Upload_Complete": "?1"}
+        done = people.ask("PATCH", location, who, Content_Type="application/partial-upload", **ending)
+        assert done.status == 201
+        assert people.ask("DELETE", "/files/photos/2026/slow", who).status == 204
+
+    def test_reaches_no_uploads_that_go_elsewhere(self, people: People) -> None:
+        for target in ("/uri", "/files/photos/slow", "/files/photos/2026x"):
+            location = people.ask("PUT", target, basic("alice"), Upload_Complete="?0").headers["Location"]
+            for method in ("HEAD", "GET", "PATCH", "DELETE"):
+                assert people.ask(method, location, bearer(people.folder)).status == 404
+            assert people.ask("GET", f"{location}/events", bearer(people.folder)).status == 404
+            assert people.ask("DELETE", location, basic("alice")).status == 204
+        for method in ("POST", "PUT", "PATCH"):
+            assert people.ask(method, "/uploads/", bearer(people.folder), Upload_Complete="?0").status == 403
+
     def test_may_only_read_there_if_it_is_for_that(self, people: People) -> None:
         assert people.ask("GET", "/files/photos/2026/new", bearer(people.both)).body == b"x"
         assert people.ask("PUT", "/files/photos/2026/new", bearer(people.both)).status == 403

@@ -1,4 +1,4 @@
-"""`OC-Checksum`, verified while a file passes."""
+"""How checksums are kept with a file's name, and told again."""
 
 from __future__ import annotations
 
@@ -9,69 +9,53 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_twisted
 
-from tahoeish.gateway.checksums import LITTLE_TO_HASH, Verification, checksums_text, parse_checksums
-from tahoeish.gateway.errors import Refused
+from tahoeish.gateway.checksums import (
+    ALWAYS_COMPUTED,
+    checksums_of,
+    checksums_text,
+    computed_checksums,
+    parse_checksums,
+)
+from tahoeish.streams.digests import BadDigest
 from tahoeish.streams.threads import direct
+from tahoeish.streams.verifier import Verifier
 
-PIECES = [b"a" * 10, b"b" * LITTLE_TO_HASH, b"c", b"", b"d" * (3 * LITTLE_TO_HASH), b"e" * LITTLE_TO_HASH]
-CONTENT = b"".join(PIECES)
-DIGESTS = {
-    "SHA1": hashlib.sha1(CONTENT).hexdigest(),
-    "MD5": hashlib.md5(CONTENT).hexdigest(),
-    "SHA256": hashlib.sha256(CONTENT).hexdigest(),
-    "ADLER32": f"{zlib.adler32(CONTENT):08x}",
-}
+CONTENT = b"what is in the file"
+SHA1 = f"SHA1:{hashlib.sha1(CONTENT).hexdigest()}"
+MD5 = f"MD5:{hashlib.md5(CONTENT).hexdigest()}"
+SHA256 = f"SHA256:{hashlib.sha256(CONTENT).hexdigest()}"
+ADLER32 = f"ADLER32:{zlib.adler32(CONTENT):08x}"
 
 
-async def source() -> AsyncIterator[bytes]:
-    for piece in PIECES:
-        yield piece
-
-
-async def passed(header: str) -> Verification:
-    verification = Verification(parse_checksums(header), direct)
-    assert b"".join([piece async for piece in verification.passing(source())]) == CONTENT
-    return verification
-
-
+@pytest.mark.parametrize(
+    ("claimed", "kept"),
+    [
+        (SHA1, f"{SHA1} {MD5}"),
+        (MD5.upper(), f"{SHA1} {MD5}"),
+        (ADLER32, f"{SHA1} {MD5} {ADLER32}"),
+        (f"{SHA256} {SHA1}", f"{SHA1} {MD5} {SHA256}"),
+    ],
+)
 @pytest_twisted.ensureDeferred
-async def test_right_ones_let_everything_through() -> None:
-    for algorithm, digest in DIGESTS.items():
-        verification = await passed(f"{algorithm}:{digest.upper()}")
-        assert dict(verification.checksums) == {name: DIGESTS[name] for name in {"SHA1", "MD5", algorithm}}
+async def test_sha1_and_md5_are_kept_beside_what_was_claimed(claimed: str, kept: str) -> None:
+    async def source() -> AsyncIterator[bytes]:
+        yield CONTENT
+
+    claims = parse_checksums(claimed)
+    verifier = Verifier(claims, direct, also=ALWAYS_COMPUTED)
+    assert [piece async for piece in verifier.passing(source())] == [CONTENT]
+    assert checksums_text(computed_checksums(verifier)) == kept
 
 
-@pytest_twisted.ensureDeferred
-async def test_all_of_several_have_to_be_right() -> None:
-    text = " ".join(f"{algorithm}:{digest}" for algorithm, digest in DIGESTS.items())
-    assert checksums_text((await passed(text)).checksums) == text
-    with pytest.raises(Refused, match="MD5"):
-        await passed(text.replace(DIGESTS["MD5"], "0" * 32))
-
-
-@pytest_twisted.ensureDeferred
-async def test_wrong_ones_come_instead_of_the_end() -> None:
-    for algorithm, digest in DIGESTS.items():
-        verification = Verification(((algorithm, digest[::-1]),), direct)
-        passing = aiter(verification.passing(source()))
-        assert [await anext(passing) for _ in PIECES] == PIECES
-        with pytest.raises(Refused, match=algorithm) as caught:
-            await anext(passing)
-        assert caught.value.status == 400
-
-
-def test_names_are_written_in_several_ways() -> None:
-    assert parse_checksums(f"sha-1:{DIGESTS['SHA1']} Adler32:{DIGESTS['ADLER32']}") == (
-        ("SHA1", DIGESTS["SHA1"]),
-        ("ADLER32", DIGESTS["ADLER32"]),
-    )
+def test_what_was_told_is_read_again() -> None:
+    text = f"{SHA1} {MD5} {SHA256} {ADLER32}"
+    assert checksums_text(checksums_of(parse_checksums(text))) == text
     assert parse_checksums(None) == ()
 
 
 @pytest.mark.parametrize(
     "header", ["SHA1", "SHA1:", "SHA1:xyz", "CRC32:00000000", f"MD5:{'0' * 31}", f"MD5:{'g' * 32}"]
 )
-def test_what_cannot_be_verified_is_refused(header: str) -> None:
-    with pytest.raises(Refused) as caught:
+def test_what_is_no_checksum_is_not_read(header: str) -> None:
+    with pytest.raises(BadDigest):
         parse_checksums(header)
-    assert caught.value.status == 400

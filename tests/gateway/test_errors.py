@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tahoeish.gateway.errors import problem_of
+from tahoeish.namespace.errors import NoSuchUpload, Superseded
+from tahoeish.streams.codings import ACCEPTED, ExpandsTooFar, UnknownCoding
+from tahoeish.streams.digests import BadDigest
+from tahoeish.streams.expansion import BrokenCoding
 from tests.nodes import NOT_DURABLE, BrokenOff, NodeProcess, content_of, head, running
 
 UNKNOWN = "URI:CHK:aaaaaaaaaaaaaaaaaaaaaaaaaa:" + 52 * "a" + ":2:3:1000"
@@ -32,6 +37,21 @@ def test_people_read_text_and_programs_problem_json(node: NodeProcess) -> None:
         answer = node.get("/uri/junk", {"Accept": accept})
         assert answer.status == 400 and answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json() == {"type": "about:blank", "title": "Bad request", "status": 400, "detail": detail}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(BadDigest("?"), 400), (BrokenCoding("?"), 400), (ExpandsTooFar("?"), 413), (UnknownCoding("?"), 415)],
+)
+def test_a_body_that_is_not_what_it_should_be_has_the_status_of_its_error(error: Exception, status: int) -> None:
+    assert problem_of(error).status == status
+    assert problem_of(error).headers == ({"Accept-Encoding": ACCEPTED} if status == 415 else {})
+
+
+def test_an_upload_that_is_gone_or_with_another_process() -> None:
+    assert problem_of(NoSuchUpload("1")).status == 404
+    taken_over = problem_of(Superseded("1"))
+    assert taken_over.status == 409 and "another process of the node has taken over" in taken_over.detail
 
 
 class TestTooFewShares:
@@ -137,10 +157,10 @@ class TestAddressesAndMethods:
         answer = node.get(target)
         assert answer.status == 400 and told in answer.text
 
-    @pytest.mark.parametrize("method", ["DELETE", "PATCH", "MKCOL", "get", "on_GET", "respond"])
+    @pytest.mark.parametrize("method", ["DELETE", "MKCOL", "get", "on_GET", "respond"])
     def test_methods_that_do_not_exist(self, node: NodeProcess, method: str) -> None:
         answer = node.request(method, "/uri")
-        assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST, PUT"
+        assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD, OPTIONS, PATCH, POST, PUT"
         assert method in answer.text
 
     @pytest.mark.parametrize("target", ["/uri", "*"])
@@ -166,7 +186,7 @@ class TestWelcome:
     def test_a_browser_gets_a_page(self, node: NodeProcess) -> None:
         answer = node.get("/", {"Accept": "text/html"})
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert "2-of-3" in answer.text and "peers/3" in answer.text and "GB free" in answer.text
+        assert "any 2 of 3 shares" in answer.text and "peers/3" in answer.text and "GB free" in answer.text
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
     def test_tools_read_the_grid_s_state(self, node: NodeProcess) -> None:

@@ -33,7 +33,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 
 
 def test_a_peer_s_name_is_text() -> None:
-    plain = Seen(welcome("http://h", "2-of-3", [PeerLine("name", "room")]))
+    plain = Seen(welcome("http://h", "2 of 3", [PeerLine("name", "room")]))
     nasty = Seen(welcome(f"http://{NASTY}", NASTY, [PeerLine(NASTY, NASTY)]))
     assert nasty.tags == plain.tags
     assert nasty.text.count(NASTY) == 6

@@ -75,11 +75,6 @@ def test_what_there_is_not_is_refused(node: NodeProcess, query: str, status: int
     assert answer.status == status and told in answer.text
 
 
-def test_a_piece_of_a_file_is_refused(node: NodeProcess) -> None:
-    answer = node.request("PUT", "/uri", b"x", {"Content-Range": "bytes 0-0/2"})
-    assert answer.status == 501 and "Content-Range" in answer.text
-
-
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 def test_a_file_never_changes(node: NodeProcess, method: str) -> None:
     answer = node.request(method, "/uri/URI:LIT:", b"x")

@@ -64,6 +64,14 @@ def test_a_body_of_unknown_length_is_refused_when_it_is_too_long(small_node: Nod
         assert client.ended()
 
 
+def test_a_directory_is_a_file_too(small_node: NodeProcess) -> None:
+    with small_node.connect() as client:
+        announced = {"Content-Length": str(LIMIT + 1), "Expect": "100-continue"}
+        client.send(head("POST", "/uri?t=mkdir-immutable", announced))
+        answer = client.interim_or_final()
+        assert answer.status == 413 and "at most 1000000" in answer.text
+
+
 def test_exactly_the_limit_is_taken(tmp_path: Path) -> None:
     settings = {**NOT_DURABLE, "gateway": {"max_upload_size": LIMIT}}
     with running(tmp_path / "node", settings) as node:

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tahoeish.chk.directory import Metadata
-from tahoeish.gateway.checksums import Checksums, checksums_text, parse_checksums
+from tahoeish.gateway.checksums import Checksums, checksums_of, checksums_text, parse_checksums
 from tahoeish.gateway.dav.bodies import MAX_NAMES
 from tahoeish.gateway.dav.elements import BadDocument, parse, standalone
 from tahoeish.gateway.dav.headers import is_calendar_time
 from tahoeish.gateway.dav.properties import is_protected
-from tahoeish.gateway.errors import Refused
 from tahoeish.gateway.filenames import told_type
 from tahoeish.namespace.entries import Content
 from tahoeish.namespace.properties import PropertyName
 from tahoeish.namespace.snapshots import Item
+from tahoeish.streams.digests import BadDigest
 
 OWN = "tahoeish"
 _LONGEST_TEXT = 1000
@@ -86,8 +86,8 @@ def _checksums(own: Metadata, complain: Complain) -> Checksums:
     text = own.get("checksums", "")
     try:
         if isinstance(text, str) and len(text) <= _LONGEST_TEXT:
-            return parse_checksums(text)
-    except Refused:
+            return checksums_of(parse_checksums(text))
+    except BadDigest:
         pass
     complain("its checksums can't be understood")
     return ()

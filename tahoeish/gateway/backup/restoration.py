@@ -9,7 +9,7 @@ Nothing changes in the catalogue before all directories have been read. No file'
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
@@ -102,8 +102,8 @@ class Restorations:
                 for more in await together(self._read(found, tree, run) for found in batch):
                     waiting += more
             tree.sum_up()
-            names = replace(self._names, run_in_thread=run)
-            await names.ask(Catalogue.plant, viewer, path, tree, overwrite=overwrite, conditions=conditions)
+            plant = partial(self._names.catalogue.plant, overwrite=overwrite, conditions=conditions)
+            await run(plant, viewer, path, tree)
         if tree.left_out.count:
             log.warn("{count} things were left out of a restoration", count=tree.left_out.count)
         return tree.left_out

@@ -11,7 +11,7 @@ the way to what has.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Any
@@ -27,7 +27,6 @@ from tahoeish.gateway.backup.scratch import ScratchFile, scratch_file
 from tahoeish.gateway.dav.visit import Names
 from tahoeish.gateway.errors import Refused
 from tahoeish.grid.directories import MAX_TABLE, Directories
-from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.errors import shown
 from tahoeish.namespace.names import Path
 from tahoeish.namespace.snapshots import Item
@@ -77,7 +76,7 @@ class Snapshots:
         """
         async with scratch_file(self._scratch_directory, self._names.run_in_thread) as (file, run):
             recorder = _Recorder(file)
-            await replace(self._names, run_in_thread=run).ask(Catalogue.walk, viewer, path, recorder)
+            await run(self._names.catalogue.walk, viewer, path, recorder)
             progress.total = recorder.counts
             folders = _complete_folders(file)
             budget = ByteBudget(TABLES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
+from tahoeish.gateway.dav.aliases import prefix_of
 from tahoeish.gateway.dav.hrefs import PREFIX
 from tahoeish.gateway.errors import Refused
 from tahoeish.namespace.errors import BadName
@@ -42,11 +43,12 @@ def destination(header: str, hosts: Collection[str]) -> Path:
         raise Refused(
             502, f"the destination is on another server, {parts.hostname}, to which nothing is sent from here"
         )
-    if parts.path != PREFIX and not parts.path.startswith(PREFIX + "/"):
+    prefix = prefix_of(parts.path)
+    if prefix is None:
         if not parts.path.startswith("/"):
             raise Refused(400, "the destination is an address, or the path of one that begins with a slash")
         raise Refused(502, f"the destination is outside of {PREFIX}")
-    return _path([unquote_to_bytes(part) for part in parts.path.removeprefix(PREFIX)[1:].split("/")])
+    return _path([unquote_to_bytes(part) for part in parts.path.removeprefix(prefix)[1:].split("/")])
 
 
 def tagged_path(address: str, hosts: Collection[str]) -> Path | None:

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from tahoeish.gateway.dav.multistatus import CONTENT_TYPE
-from tahoeish.gateway.errors import write_text
+from tahoeish.gateway.errors import write_nothing, write_text
 from tahoeish.streams.request import StreamingRequest
-
-
-def write_nothing(request: StreamingRequest, status: int) -> None:
-    """An answer whose status says it all."""
-    request.setResponseCode(status)
-    # twisted.web would tell the type of what isn't there.
-    request.defaultContentType = None
-    if status not in (204, 304):
-        request.setHeader(b"Content-Length", b"0")
-    request.write(b"")
 
 
 def write_xml(request: StreamingRequest, status: int, text: str) -> None:

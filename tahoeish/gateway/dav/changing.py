@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.web.http import stringToDatetime
 
-from tahoeish.gateway.dav.answers import write_change, write_nothing, write_xml
+from tahoeish.gateway.dav.answers import write_change, write_xml
 from tahoeish.gateway.dav.bodies import parse_proppatch
 from tahoeish.gateway.dav.elements import DAV, Element
 from tahoeish.gateway.dav.headers import Depth, parse_depth, parse_mtime, parse_overwrite, seconds_of
@@ -14,7 +15,7 @@ from tahoeish.gateway.dav.hrefs import href
 from tahoeish.gateway.dav.multistatus import PropertyStatus, empty, response, whole
 from tahoeish.gateway.dav.properties import is_protected
 from tahoeish.gateway.dav.visit import Names, Visit
-from tahoeish.gateway.errors import Refused
+from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.entries import Outcome
 from tahoeish.namespace.errors import AlreadyExists
@@ -51,43 +52,12 @@ class Changes:
         depth = parse_depth(visit.header("Depth"))
         if depth is Depth.ONE:
             raise Refused(400, "a folder is copied with Depth 0 or infinity")
-        modified = parse_mtime(visit.header("X-OC-Mtime"))
-        overwrite = parse_overwrite(visit.header("Overwrite"))
-        destination = visit.destination()
-        try:
-            outcome = await self._names.ask(
-                Catalogue.copy,
-                visit.viewer,
-                visit.path,
-                destination,
-                overwrite=overwrite,
-                shallow=depth is Depth.ZERO,
-                conditions=visit.conditions,
-                modified=modified,
-            )
-        except AlreadyExists as error:
-            raise _not_overwritten(error) from None
-        _answer(visit, outcome, modified)
+        await self._to_destination(visit, partial(Catalogue.copy, shallow=depth is Depth.ZERO))
 
     async def move(self, visit: Visit) -> None:
         if parse_depth(visit.header("Depth")) is not Depth.INFINITY:
             raise Refused(400, "a folder is moved with all that is in it; leave out Depth, or say Depth: infinity")
-        modified = parse_mtime(visit.header("X-OC-Mtime"))
-        overwrite = parse_overwrite(visit.header("Overwrite"))
-        destination = visit.destination()
-        try:
-            outcome = await self._names.ask(
-                Catalogue.move,
-                visit.viewer,
-                visit.path,
-                destination,
-                overwrite=overwrite,
-                conditions=visit.conditions,
-                modified=modified,
-            )
-        except AlreadyExists as error:
-            raise _not_overwritten(error) from None
-        _answer(visit, outcome, modified)
+        await self._to_destination(visit, Catalogue.move)
 
     async def proppatch(self, visit: Visit) -> None:
         changes = parse_proppatch(await visit.xml())
@@ -106,23 +76,34 @@ class Changes:
                 _modified(changes),
             )
             statuses = [_names_of(changes, 200)]
-        write_xml(visit.request, 207, whole([response(href(visit.path, folder=entry.is_folder), statuses)]))
+        address = href(visit.path, folder=entry.is_folder, prefix=visit.prefix)
+        write_xml(visit.request, 207, whole([response(address, statuses)]))
+
+    async def _to_destination(self, visit: Visit, change: Callable[..., Outcome]) -> None:
+        modified = parse_mtime(visit.header("X-OC-Mtime"))
+        overwrite = parse_overwrite(visit.header("Overwrite"))
+        destination = visit.destination()
+        try:
+            outcome = await self._names.ask(
+                change,
+                visit.viewer,
+                visit.path,
+                destination,
+                overwrite=overwrite,
+                conditions=visit.conditions,
+                modified=modified,
+            )
+        except AlreadyExists as error:
+            raise Refused(412, f"{error}, and Overwrite is F") from None
+        if modified is not None:
+            visit.request.setHeader(b"X-OC-Mtime", b"accepted")
+        write_change(visit.request, created=outcome.created)
 
 
 async def _has_content(visit: Visit) -> bool:
     if visit.body.length is not None:
         return visit.body.length > 0
     return bool(await visit.body.read())
-
-
-def _answer(visit: Visit, outcome: Outcome, modified: float | None) -> None:
-    if modified is not None:
-        visit.request.setHeader(b"X-OC-Mtime", b"accepted")
-    write_change(visit.request, created=outcome.created)
-
-
-def _not_overwritten(error: AlreadyExists) -> Refused:
-    return Refused(412, f"{error}, and Overwrite is F")
 
 
 def _refusal(change: PropertyChange, element: Element) -> PropertyStatus | None:

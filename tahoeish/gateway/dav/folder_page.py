@@ -1,4 +1,4 @@
-"""A folder as a page for people, without scripts: a head, any number of rows, and a foot."""
+"""A folder as a page for people: a head, any number of rows, and a foot."""
 
 from __future__ import annotations
 
@@ -9,63 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tahoeish.gateway.dav.hrefs import href
+from tahoeish.gateway.pages.assets import style_link
+from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.namespace.entries import Entry, Version
 from tahoeish.namespace.names import Path
-
-POLICY = b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-STYLE_ADDRESS = "/folder.css"
-
-STYLE = """\
-:root {
-  color-scheme: light dark;
-  --accent: #1a6b54; --line: #8885; --quiet: #5c6660; --hover: #1a6b5412; --back: #fff;
-}
-@media (prefers-color-scheme: dark) {
-  :root { --accent: #6fc7ab; --quiet: #a3ada8; --hover: #6fc7ab18; --back: #15191a; }
-}
-* { box-sizing: border-box; }
-body {
-  font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  background: var(--back);
-}
-a { color: var(--accent); text-decoration: none; }
-a:hover, a:focus-visible { text-decoration: underline; }
-nav { font-size: 1.25rem; overflow-wrap: anywhere; margin: 0 .2rem 1rem; }
-nav i { color: var(--quiet); font-style: normal; padding: 0 .25em; }
-nav [aria-current] { font-weight: 600; }
-h2 { font-size: 1.1rem; margin: 1.5rem .2rem .5rem; }
-p.note { color: var(--quiet); }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; white-space: nowrap; }
-th[aria-sort] a::after { content: " \\2191"; }
-th[aria-sort=descending] a::after { content: " \\2193"; }
-th:first-child, td:first-child { padding-left: .2rem; overflow-wrap: anywhere; width: 100%; }
-td.size, td.date, td.get { white-space: nowrap; color: var(--quiet); }
-th.size, td.size { text-align: right; font-variant-numeric: tabular-nums; }
-tbody tr:hover { background: var(--hover); }
-a.folder { font-weight: 600; }
-button {
-  font: inherit; padding: .1rem .7rem; color: var(--accent); background: none;
-  border: 1px solid currentColor; border-radius: .3rem; cursor: pointer;
-}
-footer { margin: 1.5rem .2rem 0; color: var(--quiet); font-size: .9rem; }
-@media (max-width: 34rem) {
-  body { margin: 1rem auto; }
-  thead tr { display: flex; gap: 1rem; }
-  th, th:first-child { width: auto; border: 0; padding: .2rem; }
-  thead { display: block; border-bottom: 1px solid var(--line); }
-  tbody { display: block; }
-  tbody tr { display: flex; flex-wrap: wrap; gap: 0 .6rem; padding: .45rem .2rem; }
-  tbody tr { border-bottom: 1px solid var(--line); }
-  td, td:first-child { border: 0; padding: 0; }
-  td:first-child { flex: 1 0 100%; }
-  td.size, td.date, td.get { font-size: .85rem; }
-  td.size { text-align: left; }
-  td.get { margin-left: auto; }
-}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +39,8 @@ _KEYS: dict[str, Callable[[Entry], Any]] = {
     "size": lambda entry: entry.size,
     "date": lambda entry: entry.modified,
 }
+_WITHOUT_SCRIPT = '<p class="note">To put files in here, allow scripts, or open this folder by WebDAV.</p>'
+_UNSEEN_GET = '<span class="unseen">Get it</span>'
 _COLUMNS = {"name": "Name", "size": "Size", "date": "Changed"}
 
 
@@ -106,8 +55,9 @@ def head(path: Path, order: Order, note: str = "") -> str:
     titles = "".join(_title(column, title, order) for column, title in _COLUMNS.items())
     return (
         _opening(path)
+        + upload_panel(href(path, folder=True), folder=True, otherwise=_WITHOUT_SCRIPT)
         + (f'<p class="note">{html.escape(note)}</p>' if note else "")
-        + f'<table><thead><tr>{titles}<th class="get"></th></tr></thead><tbody>\n'
+        + f'<table><thead><tr>{titles}<th class="get">{_UNSEEN_GET}</th></tr></thead><tbody>\n'
     )
 
 
@@ -129,7 +79,8 @@ def versions_page(path: Path, versions: Sequence[Version], removed: Sequence[Ver
     gone = [_version_row((*path, version.name), version, version.name) for version in removed]
     for title, lines in (("Earlier versions", own), ("Removed from here", gone)):
         if lines:
-            heads = '<th>Name</th><th class="size">Size</th><th>Until</th><th class="get"></th>'
+            heads = '<th>Name</th><th class="size">Size</th><th>Until</th>'
+            heads += f'<th class="get">{_UNSEEN_GET}</th>'
             parts.append(
                 f"<h2>{title}</h2><table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
             )
@@ -145,8 +96,9 @@ def _opening(path: Path) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title} - tahoeish</title><link rel="stylesheet" href="{STYLE_ADDRESS}"></head>'
-        f'<body><nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
+        f'<title>{title} - tahoeish</title>{style_link()}</head>'
+        f'<body class="listing"><nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
+        f'<h1 class="unseen">{title}</h1>'
     )
 
 

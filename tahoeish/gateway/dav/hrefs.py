@@ -12,6 +12,6 @@ _UNQUOTED = "!$&'()*+,;=:@~"
 """What may stand in a part of an address as it is, beside letters, digits and `-._`."""
 
 
-def href(path: Path, *, folder: bool) -> str:
-    """The address, percent-encoded; that of a folder ends in a slash."""
-    return PREFIX + "".join("/" + quote(name, safe=_UNQUOTED) for name in path) + ("/" if folder else "")
+def href(path: Path, *, folder: bool, prefix: str = PREFIX) -> str:
+    """The address, percent-encoded; that of a folder ends in a slash. `prefix`: another way to the same files."""
+    return prefix + "".join("/" + quote(name, safe=_UNQUOTED) for name in path) + ("/" if folder else "")

@@ -12,7 +12,7 @@ from tahoeish.gateway.dav.answers import write_xml
 from tahoeish.gateway.dav.bodies import Wanted, parse_propfind
 from tahoeish.gateway.dav.elements import DAV, Name
 from tahoeish.gateway.dav.headers import Depth, parse_depth
-from tahoeish.gateway.dav.hrefs import href
+from tahoeish.gateway.dav.hrefs import PREFIX, href
 from tahoeish.gateway.dav.multistatus import CLOSING, CONTENT_TYPE, OPENING, response
 from tahoeish.gateway.dav.properties import QUOTA, Subject, is_protected, statuses
 from tahoeish.gateway.dav.visit import Names, Visit
@@ -45,7 +45,7 @@ class Listing:
         entry = await self._names.ask(Catalogue.check, visit.viewer, visit.path, visit.conditions, Reading())
         assert entry is not None, "a reader gets NoSuchEntry"
         if not entry.is_folder or depth is Depth.ZERO:
-            first = await self._told(visit.viewer, [entry], wanted)
+            first = await self._told(visit, [entry], wanted)
             write_xml(visit.request, 207, OPENING + first + CLOSING)
             return
         whole = depth is Depth.INFINITY
@@ -55,7 +55,7 @@ class Listing:
 
     async def _stream(self, visit: Visit, top: Entry, wanted: Wanted, *, whole: bool) -> None:
         request = visit.request
-        text = OPENING + await self._told(visit.viewer, [top], wanted)
+        text = OPENING + await self._told(visit, [top], wanted)
         async with aclosing(self._pages(visit, wanted, whole=whole)) as pages:
             # The first page before the head: until then, an error can still be told.
             text += await anext(pages, "")
@@ -70,7 +70,7 @@ class Listing:
     async def _pages(self, visit: Visit, wanted: Wanted, *, whole: bool) -> AsyncGenerator[str, None]:
         async with aclosing(self.walk(visit.viewer, visit.path, whole=whole)) as walk:
             async for entries in walk:
-                yield await self._told(visit.viewer, entries, wanted)
+                yield await self._told(visit, entries, wanted)
 
     async def walk(self, viewer: Viewer, path: Path, *, whole: bool) -> AsyncGenerator[list[Entry], None]:
         """What is in a folder, a page at a time; if `whole`, what is in the folders in it, too."""
@@ -106,10 +106,19 @@ class Listing:
                 condition="<D:propfind-finite-depth/>",
             )
 
-    async def _told(self, viewer: Viewer, entries: Sequence[Entry], wanted: Wanted) -> str:
+    async def _told(self, visit: Visit, entries: Sequence[Entry], wanted: Wanted) -> str:
         room = await self._room() if any(name in wanted.names for name in QUOTA) else None
         return await self._names.run_in_thread(
-            partial(told, self._names.catalogue, viewer, entries, wanted, self._names.now(), room)
+            partial(
+                told,
+                self._names.catalogue,
+                visit.viewer,
+                entries,
+                wanted,
+                self._names.now(),
+                room,
+                prefix=visit.prefix,
+            )
         )
 
 
@@ -122,7 +131,14 @@ class _Place:
 
 
 def told(
-    catalogue: Catalogue, viewer: Viewer, entries: Sequence[Entry], wanted: Wanted, now: float, room: int | None
+    catalogue: Catalogue,
+    viewer: Viewer,
+    entries: Sequence[Entry],
+    wanted: Wanted,
+    now: float,
+    room: int | None,
+    *,
+    prefix: str = PREFIX,
 ) -> str:
     """A response for each of the entries, which have just been found. Blocks. `room`: what the grid has."""
     stored = [entry for entry in entries if entry.id != VIRTUAL]
@@ -139,5 +155,5 @@ def told(
     parts = []
     for entry in entries:
         subject = Subject(entry, now, dead.get(entry.id, {}), locks.get(entry.id, ()), usages.get(entry.owner))
-        parts.append(response(href(entry.path, folder=entry.is_folder), statuses(subject, wanted)))
+        parts.append(response(href(entry.path, folder=entry.is_folder, prefix=prefix), statuses(subject, wanted)))
     return "".join(parts)

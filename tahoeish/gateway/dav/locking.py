@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from tahoeish.gateway.dav.answers import write_nothing, write_xml
+from tahoeish.gateway.dav.answers import write_xml
 from tahoeish.gateway.dav.bodies import parse_lock
 from tahoeish.gateway.dav.elements import escape
 from tahoeish.gateway.dav.headers import Depth, parse_depth, parse_lock_token, parse_timeout
 from tahoeish.gateway.dav.hrefs import href
 from tahoeish.gateway.dav.properties import lock_discovery
 from tahoeish.gateway.dav.visit import Names, Visit
-from tahoeish.gateway.errors import Refused
+from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.namespace import locks
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.errors import Locked

@@ -19,6 +19,7 @@ from tahoeish.gateway.dav.visit import Names, Visit
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileServer, Label
 from tahoeish.gateway.filenames import served_type
+from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument, asks
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.entries import Content, Entry, Version
@@ -71,7 +72,8 @@ class ReadingFiles:
     async def _file(self, visit: Visit, entry: Entry, content: Content) -> None:
         if content.checksums:
             visit.request.setHeader(b"OC-Checksum", checksums_text(content.checksums).encode())
-        label = Label(entry.name, served_type(entry.name, content.content_type), entry.etag, entry.modified)
+        kind = served_type(entry.name, content.content_type)
+        label = Label(entry.name, kind, entry.etag, entry.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
     # Folders.
@@ -81,7 +83,7 @@ class ReadingFiles:
         if argument(request, "t") is not None:
             raise Refused(400, "t= is for files; a folder is shown without it, and described to PROPFIND")
         request.setHeader(b"Content-Type", _HTML.encode())
-        request.setHeader(b"Content-Security-Policy", folder_page.POLICY)
+        request.setHeader(b"Content-Security-Policy", policy.SCRIPTED)
         request.setHeader(b"Content-Location", href(entry.path, folder=True).encode())
         if request.method == b"HEAD":
             request.write(b"")
@@ -124,7 +126,7 @@ class ReadingFiles:
         except (NoSuchEntry, NotAFolder):
             removed, is_folder = [], False
         if prefers_html(visit.request):
-            visit.request.setHeader(b"Content-Security-Policy", folder_page.POLICY)
+            visit.request.setHeader(b"Content-Security-Policy", policy.PLAIN)
             # With no-referrer, a browser would hide from us, too, that its forms come from our own page.
             visit.request.setHeader(b"Referrer-Policy", b"same-origin")
             text = folder_page.versions_page(visit.path, versions, removed, is_folder=is_folder)
@@ -141,7 +143,8 @@ class ReadingFiles:
         if version is None or version.content is None:
             raise Refused(404, f"there is no version {number} of a file at this address; it may have been purged")
         content = version.content
-        label = Label(version.name, served_type(version.name, content.content_type), None, version.modified)
+        kind = served_type(version.name, content.content_type)
+        label = Label(version.name, kind, None, version.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
 

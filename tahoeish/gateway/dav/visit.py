@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from functools import cached_property, partial
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.gateway.dav.addresses import destination, hosts_of, path_of, tagged_path
+from tahoeish.gateway.dav.aliases import prefix_of
 from tahoeish.gateway.dav.elements import MAX_BYTES
+from tahoeish.gateway.dav.hrefs import PREFIX
 from tahoeish.gateway.dav.if_header import parse_conditions
 from tahoeish.gateway.errors import Refused
 from tahoeish.namespace.catalogue import Catalogue
@@ -21,9 +23,12 @@ from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.threads import ThreadRunner
+from tahoeish.streams.together import Together
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_Call: TypeAlias = Callable[[Catalogue], Any]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class FileOptions:
     """How many entries a whole tree may have that is listed at once; 0 is for none."""
     public_names: tuple[str, ...] = ()
     """Host names by which clients know this server, beside the ones that they say."""
+
+
+MOST_TOGETHER = 64
+"""Questions, or changes, of which the first has to wait until the last has been seen to."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,30 @@ class Names:
         """`await names.ask(Catalogue.find, viewer, path)`: in a thread, since it blocks."""
         return await self.run_in_thread(partial(question, self.catalogue, *args, **kwargs))
 
+    async def look(self, question: Callable[Concatenate[Catalogue, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for what only looks and is quickly done, together with others. Many small files come so."""
+        result: T = await self._looking(lambda catalogue: question(catalogue, *args, **kwargs))
+        return result
+
+    async def change(self, change: Callable[Concatenate[Catalogue, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for what changes something."""
+        result: T = await self._changing(lambda catalogue: change(catalogue, *args, **kwargs))
+        return result
+
+    @cached_property
+    def _looking(self) -> Together[_Call]:
+        return self._together(self.catalogue.look_together)
+
+    @cached_property
+    def _changing(self) -> Together[_Call]:
+        return self._together(self.catalogue.change_together)
+
+    def _together(self, make_calls: Callable[[Sequence[_Call]], list[Any]]) -> Together[_Call]:
+        if self.catalogue.one_writer:
+            return Together(self.run_in_thread, make_calls, most=MOST_TOGETHER, at_once=1)
+        # With a writer for each connection, as PostgreSQL has, nobody needs to wait for others' work.
+        return Together(self.run_in_thread, make_calls, most=1, at_once=MOST_TOGETHER)
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -64,6 +97,10 @@ class Visit:
     hosts: frozenset[str]
     conditions: Conditions
     options: FileOptions
+    prefix: str = PREFIX
+    """By what its client gets to the files."""
+    max_size: int = 0
+    """The most bytes of a file that it may bring, beside what is taken here at all; 0 for no such bound."""
 
     def header(self, name: str) -> str | None:
         """The header's lines as one; None if there is none."""
@@ -97,7 +134,8 @@ def visit_of(request: StreamingRequest, body: BodyStream, viewer: Viewer, option
         _header(request, "If-None-Match"),
         path_of=lambda address: tagged_path(address, hosts),
     )
-    return Visit(request, body, viewer, path_of(request), hosts, conditions, options)
+    prefix = prefix_of((request.path or b"").decode("latin-1")) or PREFIX
+    return Visit(request, body, viewer, path_of(request), hosts, conditions, options, prefix)
 
 
 def _header(request: StreamingRequest, name: str) -> str | None:

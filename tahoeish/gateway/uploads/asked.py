@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from tahoeish.gateway.errors import Refused
 from tahoeish.streams.structured import LARGEST_INTEGER
@@ -13,27 +13,12 @@ from tahoeish.streams.structured import LARGEST_INTEGER
 Fields: TypeAlias = Mapping[str, str]
 """A request's headers: names in lower case, the values of a repeated one joined by commas."""
 
-ABOUT_BLANK: Final = "about:blank"
-
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[^;\s]*")
 
 
 class UploadRefused(Refused):
-    """`problem_type` and `members` are what RFC 9457 adds to the status and the words."""
-
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        headers: Mapping[str, str] | None = None,
-        *,
-        problem_type: str = ABOUT_BLANK,
-        members: Mapping[str, object] | None = None,
-    ) -> None:
-        super().__init__(status, detail, headers)
-        self.problem_type = problem_type
-        self.members = members or {}
+    """What a dialect refuses in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +110,21 @@ def media_type(fields: Fields) -> str:
     """Without its parameters, in lower case."""
     match = _MEDIA_TYPE.match(fields.get("content-type", "").strip())
     return match[0].lower() if match else ""
+
+
+def is_coded(fields: Fields) -> bool:
+    """The content is packed."""
+    return fields.get("content-encoding", "").strip().lower() not in ("", "identity")
+
+
+def expect_uncoded(fields: Fields) -> None:
+    """Raises `UploadRefused`: where a packed file is broken off, nobody could go on with unpacking it."""
+    if is_coded(fields):
+        why = "what comes over several requests comes as it is, without Content-Encoding"
+        raise UploadRefused(415, why, {"Accept-Encoding": "identity"})
+
+
+def is_verified(fields: Fields) -> bool:
+    """The request says what its content has to be. The claims themselves are read where they are verified."""
+    announced = fields.get("trailer", "").lower()
+    return any(name in fields or name in announced for name in ("content-digest", "content-md5"))

@@ -101,4 +101,11 @@ class Discard:
     """Give up what is on the peers, and what was kept here."""
 
 
-Decision: TypeAlias = Begin | Stop | RollBack | Tell | Continue | Refuse | Finish | Replay | Cancelled | Discard
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """There is nothing to give up any more, but nobody needs to know of the upload, either."""
+
+
+Decision: TypeAlias = (
+    Begin | Stop | RollBack | Tell | Continue | Refuse | Finish | Replay | Cancelled | Discard | Forget
+)

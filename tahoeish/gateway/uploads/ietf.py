@@ -22,6 +22,7 @@ from tahoeish.gateway.uploads.asked import (
     Options,
     Query,
     UploadRefused,
+    is_verified,
     media_type,
 )
 from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
@@ -145,13 +146,18 @@ def progress(dialect: Dialect, offset: int) -> dict[str, str]:
     return {"Upload-Offset": str(offset)} | dialect.stamp
 
 
+def unfinished(dialect: Dialect, offset: int) -> dict[str, str]:
+    """What is added to any answer as long as more may come."""
+    return dialect.completeness(False) | {"Upload-Offset": str(offset)} | dialect.stamp
+
+
 def created(dialect: Dialect, location: str, decision: Continue, limits: Limits) -> Answer:
     """The content of a creation is in, and more is to come."""
-    return Answer(201, {"Location": location} | _continuing(dialect, decision.offset) | dialect.limits(limits))
+    return Answer(201, {"Location": location} | unfinished(dialect, decision.offset) | dialect.limits(limits))
 
 
 def continued(dialect: Dialect, decision: Continue, limits: Limits) -> Answer:
-    return Answer(204, _continuing(dialect, decision.offset) | dialect.limits(limits))
+    return Answer(204, unfinished(dialect, decision.offset) | dialect.limits(limits))
 
 
 def completed(dialect: Dialect, offset: int) -> dict[str, str]:
@@ -167,6 +173,11 @@ def told(dialect: Dialect, decision: Tell, limits: Limits) -> Answer:
 
 def cancelled(dialect: Dialect) -> Answer:
     return Answer(204, dialect.stamp)
+
+
+def possible() -> Answer:
+    """With an upload that there is."""
+    return Answer(204, {"Allow": "OPTIONS, HEAD, GET, PATCH, DELETE"})
 
 
 def offers(limits: Limits) -> dict[str, str]:
@@ -185,8 +196,7 @@ def inconsistent_length(dialect: Dialect) -> UploadRefused:
 
 
 def refusal(dialect: Dialect, decision: Refuse, limits: Limits) -> UploadRefused:
-    unfinished = dialect.completeness(False) | dialect.stamp
-    stands_at = {"Upload-Offset": str(decision.offset)} | unfinished
+    stands_at = unfinished(dialect, decision.offset)
     match decision.reason:
         case Reason.MISMATCH:
             return UploadRefused(
@@ -206,11 +216,11 @@ def refusal(dialect: Dialect, decision: Refuse, limits: Limits) -> UploadRefused
         case Reason.GONE:
             return UploadRefused(410, "the upload was cancelled, or has expired, or has failed; begin a new one")
         case Reason.TOO_LONG:
-            return UploadRefused(400, "more was sent than the upload's length; it is over, begin a new one", unfinished)
+            return UploadRefused(400, "more was sent than the upload's length; it is over, begin a new one", stands_at)
         case Reason.TOO_LARGE:
-            return UploadRefused(413, _held_to(decision, limits), unfinished | dialect.limits(limits))
+            return UploadRefused(413, _held_to(decision, limits), stands_at | dialect.limits(limits))
         case Reason.TOO_SMALL:
-            return UploadRefused(400, _held_to(decision, limits), unfinished | dialect.limits(limits))
+            return UploadRefused(400, _held_to(decision, limits), stands_at | dialect.limits(limits))
 
 
 def _dialect(fields: Fields) -> Dialect | None:
@@ -246,13 +256,9 @@ def _read_append(dialect: Dialect, fields: Fields, content_length: int | None) -
         completes,
         content_length,
         length=parse_integer(fields.get("upload-length")),
-        verified="content-digest" in fields or "content-digest" in fields.get("trailer", "").lower(),
+        verified=is_verified(fields),
         excess_is_fatal=True,
     )
-
-
-def _continuing(dialect: Dialect, offset: int) -> dict[str, str]:
-    return dialect.completeness(False) | {"Upload-Offset": str(offset)} | dialect.stamp
 
 
 def _held_to(decision: Refuse, limits: Limits) -> str:

@@ -12,7 +12,16 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from tahoeish.gateway.uploads.asked import Answer, Append, Fields, Query, UploadRefused, media_type
+from tahoeish.gateway.uploads.asked import (
+    Answer,
+    Append,
+    Fields,
+    Query,
+    UploadRefused,
+    is_verified,
+    media_type,
+    number_in,
+)
 from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
 from tahoeish.streams.structured import LARGEST_INTEGER, boolean, parse_boolean
 
@@ -79,15 +88,19 @@ def read_piece(fields: Fields, content_length: int | None) -> Append | Query:
     completes = parse_boolean(fields.get("upload-complete"))
     if piece.total is not None:
         completes = piece.last == piece.total - 1
-    return Append(piece.first, bool(completes), piece.length, piece.total, verified=_is_verified(fields))
+    return Append(piece.first, bool(completes), piece.length, piece.total, verified=is_verified(fields))
 
 
 def read_plain(fields: Fields, content_length: int | None) -> Append:
-    """A PATCH of a file with plain bytes: they belong behind what is there. Raises `UploadRefused`."""
+    """
+    A PATCH of a file with plain bytes, which belong behind what is there; who says `Upload-Offset` makes sure of that.
+    Raises `UploadRefused`.
+    """
     if media_type(fields) != PLAIN_BYTES:
         raise UploadRefused(415, f"PATCH needs the Content-Type {PLAIN_BYTES}", {"Accept-Patch": PLAIN_BYTES})
     completes = parse_boolean(fields.get("upload-complete"))
-    return Append(None, bool(completes), content_length, verified=_is_verified(fields))
+    offset = number_in(fields, "upload-offset", "Upload-Offset")
+    return Append(offset, bool(completes), content_length, verified=is_verified(fields))
 
 
 def is_piece(fields: Fields) -> bool:
@@ -115,35 +128,50 @@ def file_name(fields: Fields) -> str | None:
     return unquote(re.sub(r"\\(.)", r"\1", match[1])) or None
 
 
+def begins_anew(append: Append, ended: bool) -> bool:
+    """
+    The first piece of the next file, where the last one has ended.
+
+    Without an offset nobody can tell it from one whose answer the client hasn't got, so it isn't taken for one.
+    """
+    return ended and append.offset == 0
+
+
 def continued(decision: Continue) -> Answer:
     """
     The piece is in, and more is to come.
 
     No 308: browsers would take it for a redirection. `Range` is where jQuery File Upload looks for what is there.
     """
-    return Answer(202, _stands_at(decision.offset))
+    return Answer(202, stands_at(decision.offset))
 
 
 def told(decision: Tell) -> Answer:
     length = {} if decision.length is None else {"Upload-Length": str(decision.length)}
     complete = {"Upload-Complete": boolean(decision.complete)}
-    return Answer(200, _stands_at(decision.offset) | length | complete | _NOT_STORED)
+    return Answer(200, stands_at(decision.offset) | length | complete | _NOT_STORED)
+
+
+def completed(offset: int) -> dict[str, str]:
+    """What is added to the target's own answer, when all the pieces were there."""
+    return stands_at(offset) | {"Upload-Complete": boolean(True)}
 
 
 def refusal(decision: Refuse) -> UploadRefused:
     offset, given = decision.offset, decision.given
-    stands_at = _stands_at(offset)
+    there = stands_at(offset)
     match decision.reason:
         case Reason.MISMATCH if given is not None and given > offset:
             detail = f"bytes {offset} to {given - 1} are missing: the next piece has to begin at {offset}"
-            return UploadRefused(409, detail, stands_at, members={"expected-offset": offset})
+            return UploadRefused(409, detail, there, members={"expected-offset": offset})
         case Reason.MISMATCH:
             detail = f"the first {offset} bytes are here already: the next piece has to begin at {offset}"
-            return UploadRefused(409, detail, stands_at, members={"expected-offset": offset})
+            return UploadRefused(409, detail, there, members={"expected-offset": offset})
         case Reason.COMPLETE:
-            return UploadRefused(409, "the file is complete already", stands_at | {"Upload-Complete": boolean(True)})
+            detail = "the file is complete already; the first piece of a new one begins at 0"
+            return UploadRefused(409, detail, there | {"Upload-Complete": boolean(True)})
         case Reason.PREEMPTED:
-            return UploadRefused(409, "a newer request for this file has taken over", stands_at)
+            return UploadRefused(409, "a newer request for this file has taken over", there)
         case Reason.GONE:
             return UploadRefused(410, "the earlier pieces were given up; send the file from its beginning")
         case Reason.INCONSISTENT_LENGTH:
@@ -154,13 +182,7 @@ def refusal(decision: Refuse) -> UploadRefused:
             return UploadRefused(413, decision.reason.value)
 
 
-def _stands_at(offset: int) -> dict[str, str]:
+def stands_at(offset: int) -> dict[str, str]:
     """Nothing has no last byte, so it has no range either."""
-    there = {"Range": f"bytes=0-{offset - 1}"} if offset else {}
-    return {"Upload-Offset": str(offset)} | there
-
-
-def _is_verified(fields: Fields) -> bool:
-    names = ("content-digest", "content-md5")
-    trailer = fields.get("trailer", "").lower()
-    return any(name in fields or name in trailer for name in names)
+    reached = {"Range": f"bytes=0-{offset - 1}"} if offset else {}
+    return {"Upload-Offset": str(offset)} | reached

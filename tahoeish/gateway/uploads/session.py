@@ -24,6 +24,7 @@ from tahoeish.gateway.uploads.decisions import (
     Decision,
     Discard,
     Finish,
+    Forget,
     Reason,
     Refuse,
     Replay,
@@ -60,6 +61,8 @@ class SessionRecord:
 class _Writer:
     request: int
     append: Append
+    reaches_length: bool
+    """As much may come as the upload is long, and not only as much as is taken at once."""
     stopped: bool = False
 
 
@@ -148,7 +151,7 @@ class Session:
         writer = self._writer
         if writer is None or writer.request != request:
             return []
-        too_long = self.length is not None and self.received >= self.length
+        too_long = writer.reaches_length
         fatal = too_long and writer.append.excess_is_fatal and self.phase is Phase.OPEN
         refusal = Refuse(request, Reason.TOO_LONG if too_long else Reason.TOO_LARGE, self.offset, writer.append.offset)
         writer.stopped = False
@@ -227,18 +230,18 @@ class Session:
         if self.phase in (Phase.CANCELLED, Phase.EXPIRED):
             return [Refuse(request, Reason.GONE, self.offset)]
         # What is complete is a file by now, and none of the session's business.
-        discarding: list[Decision] = [Discard()] if self.phase in (Phase.OPEN, Phase.FINISHING) else []
+        discarding: Decision = Discard() if self.phase in (Phase.OPEN, Phase.FINISHING) else Forget()
         joined, self._joined = self._joined, []
         self.phase = Phase.CANCELLED
         self._answer = None
-        return [*discarding, *(Refuse(number, Reason.GONE, self.offset) for number in joined), Cancelled(request)]
+        return [discarding, *(Refuse(number, Reason.GONE, self.offset) for number in joined), Cancelled(request)]
 
     def _append(self, request: int, append: Append) -> list[Decision]:
         match self.phase:
             case Phase.CANCELLED | Phase.EXPIRED:
                 return [Refuse(request, Reason.GONE, self.offset)]
-            case Phase.COMPLETE | Phase.FAILED if self._repeats_the_end(append):
-                return [Replay(request, self._answer or b"")]
+            case Phase.COMPLETE | Phase.FAILED if self._answer is not None and self._repeats_the_end(append):
+                return [Replay(request, self._answer)]
             case Phase.FAILED:
                 return [Refuse(request, Reason.GONE, self.offset)]
             case Phase.COMPLETE:
@@ -257,8 +260,9 @@ class Session:
                 self.phase = Phase.FAILED
             return [Refuse(request, reason, self.offset, append.offset), *([Discard()] if fatal else [])]
         self.length = self._length_with(append)
-        self._writer = _Writer(request, append)
-        return [Begin(request, self.offset, self._most(append), append.verified)]
+        most = self._most()
+        self._writer = _Writer(request, append, self.length is not None and most == self.length - self.offset)
+        return [Begin(request, self.offset, most, append.verified)]
 
     def _repeats_the_end(self, append: Append) -> bool:
         """The client hasn't got the answer to its last request, and asks again."""
@@ -302,7 +306,7 @@ class Session:
             return self.offset + append.content_length
         return None
 
-    def _most(self, append: Append) -> int | None:
+    def _most(self) -> int | None:
         limits = self._limits
         bounds = [
             self.length - self.offset if self.length is not None else None,

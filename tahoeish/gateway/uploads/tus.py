@@ -27,7 +27,18 @@ from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
 from tahoeish.streams.digests import TUS_ALGORITHMS, BadDigest, DigestError, claims_of
 
 VERSION = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation"
+EXTENSIONS = ",".join(
+    (
+        "creation",
+        "creation-with-upload",
+        "creation-defer-length",
+        "expiration",
+        "checksum",
+        "checksum-trailer",
+        "termination",
+        "concatenation",
+    )
+)
 CHUNK_TYPE = "application/offset+octet-stream"
 
 _STAMP = {"Tus-Resumable": VERSION}
@@ -45,8 +56,12 @@ class Metadata:
 
     def name(self) -> str | None:
         """Of the file, as far as the client has given it one that is text; no more is known of it."""
+        return self.text_of("filename", "name")
+
+    def text_of(self, *keys: str) -> str | None:
+        """The first of these that says something; None if that isn't text."""
         try:
-            return (self.values.get("filename") or self.values.get("name") or b"").decode() or None
+            return next(filter(None, (self.values.get(key) for key in keys)), b"").decode() or None
         except UnicodeDecodeError:
             return None
 
@@ -205,7 +220,7 @@ def refusal(decision: Refuse) -> UploadRefused:
         case Reason.TOO_SMALL:
             return _refused(400, "the upload, or what was sent of it at once, is smaller than is taken here")
         case Reason.TOO_LARGE | Reason.TOO_LONG:
-            return _refused(413, f"the {decision.reason.value}")
+            return _refused(413, decision.reason.value)
 
 
 def of_digest(error: DigestError) -> UploadRefused:

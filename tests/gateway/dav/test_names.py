@@ -18,7 +18,7 @@ def test_methods_are_announced_everywhere(node: NodeProcess) -> None:
 
 
 def test_what_is_not_possible_says_what_is(folder: Folder) -> None:
-    for method in ("PATCH", "REPORT", "MKWORKSPACE"):
+    for method in ("REPORT", "MKWORKSPACE"):
         answer = folder.request(method, "file")
         assert answer.status == 405 and "PUT" in answer.headers["Allow"]
 

@@ -111,8 +111,8 @@ class TestRefusals:
             ("here/", {}, 405),
             ("new/", {}, 405),
             ("file/below", {}, 409),
-            ("new", {"Content-Range": "bytes 0-999999/2000000"}, 400),
-            ("new", {"Content-Encoding": "gzip"}, 415),
+            ("new", {"Content-Range": "bytes 0-9/2000000"}, 400),
+            ("new", {"Content-Encoding": "compress"}, 415),
             ("new", {"If-Match": "*"}, 412),
             ("file", {"If-None-Match": "*"}, 412),
             ("file", {"If-Match": '"other"'}, 412),
@@ -282,6 +282,15 @@ class TestQuota:
             assert client.answer("PUT").status == 507
         assert node.get("/files/new", self.ANN).status == 404
         wait_until(lambda: not node.incoming(), "the upload is cleared away")
+
+    def test_ends_what_turns_out_to_be_too_long_in_its_second_piece(self, node: NodeProcess) -> None:
+        begun = {**self.ANN, "Upload-Complete": "?0"}
+        location = node.request("PUT", "/files/new", content_of(600_000), begun).headers["Location"]
+        onward = {"Upload-Offset": "600000", "Content-Type": "application/partial-upload"}
+        assert node.request("PATCH", location, content_of(200_000), {**begun, **onward}).status == 507
+        assert node.request("DELETE", location, headers=begun).status == 204
+        ranges = {**self.ANN, "Content-Range": "bytes 0-599999/700001"}
+        assert node.request("PUT", "/files/new", content_of(600_000), ranges).status == 507
 
     def test_lets_in_what_fits_and_what_takes_another_one_s_place(self, node: NodeProcess) -> None:
         assert node.request("PUT", "/files/new", content_of(700_000), self.ANN).status == 201

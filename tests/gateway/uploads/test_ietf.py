@@ -188,21 +188,3 @@ def test_a_mismatch_is_a_problem_of_a_known_type() -> None:
     assert (error.status, error.problem_type) == (409, ietf.MISMATCHING_OFFSET)
     assert error.members == {"expected-offset": 12, "provided-offset": 34}
     assert (error.headers["Upload-Offset"], error.headers["Upload-Complete"]) == ("12", "?0")
-
-
-@pytest.mark.parametrize(
-    ("reason", "status"),
-    [
-        (Reason.COMPLETE, 409),
-        (Reason.PREEMPTED, 409),
-        (Reason.GONE, 410),
-        (Reason.INCONSISTENT_LENGTH, 400),
-        (Reason.TOO_SMALL, 400),
-        (Reason.TOO_LARGE, 413),
-        (Reason.TOO_LONG, 400),
-    ],
-)
-def test_refusals(reason: Reason, status: int) -> None:
-    error = ietf.refusal(Dialect(8), Refuse(1, reason, 5, 7), LIMITS)
-    assert error.status == status
-    assert (status == 413) <= ("Upload-Limit" in error.headers)

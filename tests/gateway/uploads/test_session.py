@@ -15,6 +15,7 @@ from tahoeish.gateway.uploads.decisions import (
     Decision,
     Discard,
     Finish,
+    Forget,
     Reason,
     Refuse,
     Replay,
@@ -217,7 +218,7 @@ def test_cancelling_while_the_file_is_being_stored() -> None:
 
 def test_cancelling_what_is_complete_keeps_the_file() -> None:
     session = Session(NO_LIMITS, SessionRecord(4, 4, Phase.COMPLETE, None, ANSWER))
-    assert session.ask(1, Cancel()) == [Cancelled(1)]
+    assert session.ask(1, Cancel()) == [Forget(), Cancelled(1)]
 
 
 @pytest.mark.parametrize("append", [appending(4, 0), appending(4, 0, completes=True), appending(1, 3, completes=True)])

@@ -16,6 +16,7 @@ from tahoeish.gateway.uploads.decisions import (
     Decision,
     Discard,
     Finish,
+    Forget,
     Refuse,
     Replay,
     RollBack,
@@ -58,7 +59,7 @@ class Upload:
                 assert decision.length == len(self.stored)
                 assert self.stored == CONTENT[: decision.length]
                 decisions += self.session.finished(FINAL_ANSWER)
-            elif not isinstance(decision, RollBack | Discard):
+            elif not isinstance(decision, RollBack | Discard | Forget):
                 assert answer is None
                 answer = self.answer(dialect, decision)
         return None if answer is None else answer.status

@@ -1,0 +1,181 @@
+// The part of a page where files are put in: what is chosen, dropped or pasted becomes transfers, a few at a time.
+
+import * as memory from "./memory.js";
+import { chosen, dropped, pasted } from "./picking.js";
+import { placeOf } from "./place.js";
+import { Row, element } from "./row.js";
+import { Transfer, drop } from "./transfer.js";
+import { count } from "./words.js";
+
+const AT_ONCE = 3;
+
+class Panel {
+  #waiting = [];
+  #running = new Set();
+  #rows = new Map();
+  #unfinished = new Map();
+  #telling = null;
+
+  constructor(section) {
+    this.section = section;
+    this.place = placeOf(section);
+    this.list = section.querySelector(".transfers");
+    this.said = section.querySelector(".said");
+    this.#offer();
+    for (const left of memory.unfinished(this.place.uploads)) this.#showUnfinished(left);
+  }
+
+  /** All ways to bring files. */
+  #offer() {
+    this.section.querySelector(".without-script").remove();
+    this.section.querySelector(".drop").hidden = false;
+    for (const kind of ["files", "folders"]) {
+      const input = this.section.querySelector(`input.${kind}`);
+      this.section.querySelector(`button.${kind}`).addEventListener("click", () => input.click());
+      input.addEventListener("change", () => {
+        // A list of its own: choosing the same file again has to be a change.
+        const picked = [...chosen(input)];
+        input.value = "";
+        this.#take(picked);
+      });
+    }
+    addEventListener("paste", (event) => {
+      if (event.clipboardData.files.length > 0) this.#take(pasted(event.clipboardData));
+    });
+    addEventListener("dragover", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+      this.section.classList.add("over");
+    });
+    addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) this.section.classList.remove("over");
+    });
+    addEventListener("drop", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      this.section.classList.remove("over");
+      this.#take(dropped(event.dataTransfer));
+    });
+  }
+
+  async #take(picked) {
+    try {
+      for await (const { file, path } of picked) this.#add(new Transfer(file, path, this.place));
+    } catch (error) {
+      this.#say(`Some of it can't be read: ${error.message}`);
+    }
+  }
+
+  #add(transfer) {
+    if (this.#isUnderWay(transfer)) return;
+    this.#unfinished.get(identityOf(transfer))?.remove();
+    const row = new Row(transfer, (verb) => this.#act(transfer, verb));
+    this.#rows.set(transfer, row);
+    this.#list(row.item);
+    transfer.addEventListener("change", () => this.#tellSoon(transfer));
+    this.#waiting.push(transfer);
+    this.#next();
+  }
+
+  /** The same file, chosen twice. */
+  #isUnderWay(transfer) {
+    const same = (other) => identityOf(other) === identityOf(transfer);
+    return [...this.#rows.keys()].some((other) => !["done", "failed"].includes(other.state) && same(other));
+  }
+
+  #next() {
+    while (this.#running.size < AT_ONCE && this.#waiting.length > 0) {
+      const transfer = this.#waiting.shift();
+      this.#running.add(transfer);
+      transfer.run().finally(() => {
+        this.#running.delete(transfer);
+        this.#next();
+      });
+    }
+  }
+
+  #act(transfer, verb) {
+    this.#waiting = this.#waiting.filter((other) => other !== transfer);
+    switch (verb) {
+      case "pause":
+        transfer.pause();
+        break;
+      case "resume":
+      case "retry":
+        transfer.wait();
+        this.#waiting.push(transfer);
+        this.#next();
+        break;
+      case "cancel":
+      case "remove":
+        transfer.cancel();
+        this.#rows.get(transfer).item.remove();
+        this.#rows.delete(transfer);
+        this.#list();
+        this.list.focus();
+        break;
+    }
+  }
+
+  #list(...items) {
+    this.list.append(...items);
+    this.list.hidden = this.list.childElementCount === 0;
+  }
+
+  /** What an earlier visit has left. Only the one who has the file can bring the rest of it. */
+  #showUnfinished(left) {
+    const again = element("button", { type: "button" }, "Choose it again");
+    again.setAttribute("aria-label", `Choose it again: ${left.path}`);
+    const button = element("button", { type: "button" }, "Cancel");
+    button.setAttribute("aria-label", `Cancel: ${left.path}`);
+    const item = element(
+      "li",
+      { className: "unfinished" },
+      element("p", { className: "name" }, left.path),
+      element("p", { className: "buttons" }, again, button),
+      element("p", { className: "state" }, "Not finished. Choose the same file again, and it goes on where it was."),
+    );
+    const kind = left.path.includes("/") ? "folders" : "files";
+    again.addEventListener("click", () => this.section.querySelector(`input.${kind}`).click());
+    button.addEventListener("click", () => {
+      memory.forget(this.place.uploads, left.path, left.file);
+      drop(left.address);
+      item.remove();
+      this.#list();
+      this.list.focus();
+    });
+    this.#unfinished.set(identityOf(left), item);
+    this.#list(item);
+  }
+
+  /** Now and then, and only what is news: a screen reader reads all of it. */
+  #tellSoon(transfer) {
+    if (!["done", "failed", "retrying"].includes(transfer.state) || this.#telling !== null) return;
+    this.#telling = setTimeout(() => {
+      this.#telling = null;
+      this.#tell();
+    }, 500);
+  }
+
+  #tell() {
+    const transfers = [...this.#rows.keys()];
+    const these = (state) => transfers.filter((transfer) => transfer.state === state);
+    const parts = [`${these("done").length} of ${count(transfers.length, "file")} stored`];
+    const [failed, retrying] = [these("failed"), these("retrying")];
+    if (failed.length > 0) parts.push(`${failed.length} not: ${failed[0].name}: ${failed[0].detail}`);
+    if (retrying.length > 0) parts.push(`waiting: ${retrying[0].detail}`);
+    this.#say(`${parts.join("; ")}.`);
+    if (this.place.holdsNames && these("done").length === transfers.length) {
+      this.said.append(" ", element("a", { href: "" }, "Show them in the folder"));
+    }
+  }
+
+  #say(text) {
+    this.said.textContent = text;
+  }
+}
+
+const identityOf = ({ path, file }) => JSON.stringify([path, file.size, file.lastModified]);
+
+for (const section of document.querySelectorAll("section.upload")) new Panel(section);

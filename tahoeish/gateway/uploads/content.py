@@ -1,0 +1,63 @@
+"""What a request brings for its session: pieces that may be stopped, counted, and looked at before they count."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from tahoeish.chk.buffers import Buffer
+
+
+class Stopped(Exception):
+    """Something newer has taken over."""
+
+
+class TooMuch(Exception):
+    """More comes than may."""
+
+
+class Content:
+    """Passes the pieces of `source` on, `most` bytes of them at the most, until it is stopped."""
+
+    def __init__(self, source: AsyncIterable[Buffer], most: int | None) -> None:
+        self._pieces = aiter(source)
+        self._most = most
+        self._passed = 0
+        self._stopped = False
+        self._waiting: Deferred[Buffer | None] | None = None
+
+    def stop(self) -> None:
+        """No more is wanted. Whoever waits for a piece gets `Stopped`."""
+        self._stopped = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def __aiter__(self) -> AsyncIterator[Buffer]:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        if self._stopped:
+            raise Stopped
+        self._waiting = Deferred.fromCoroutine(_next(self._pieces))
+        try:
+            piece = await self._waiting
+        except CancelledError:
+            if self._stopped:
+                raise Stopped from None
+            raise
+        finally:
+            self._waiting = None
+        if piece is None:
+            raise StopAsyncIteration
+        self._passed += len(piece)
+        if self._most is not None and self._passed > self._most:
+            raise TooMuch
+        return piece
+
+
+async def _next(pieces: AsyncIterator[Buffer]) -> Buffer | None:
+    # StopAsyncIteration doesn't pass through a Deferred unharmed.
+    async for piece in pieces:
+        return piece
+    return None

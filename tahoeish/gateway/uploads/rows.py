@@ -1,0 +1,50 @@
+"""What is written down of an upload in its row of the catalogue: its standing, and who may go on with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from tahoeish.gateway.uploads.asked import Limits
+from tahoeish.grid.resumable import Standing
+from tahoeish.grid.shareset import Ticket
+from tahoeish.namespace.uploads import UploadRow
+from tahoeish.namespace.viewer import Viewer
+
+AUTHORITY = ("below", "by_link")
+"""What a target tells of whoever has begun the upload."""
+
+
+def authority_of(viewer: Viewer) -> dict[str, object]:
+    """As it is written into a target."""
+    return {"below": list(viewer.below)} | ({"by_link": True} if viewer.by_link else {})
+
+
+def limits_of(row: UploadRow, limits: Limits) -> Limits:
+    """What an upload is held to: what all are, or less if its target says so."""
+    most = json.loads(row.target).get("max_size", 0)
+    return replace(limits, max_size=min(most, limits.max_size or most)) if most else limits
+
+
+def standing_in(row: UploadRow) -> Standing | None:
+    """Without the records, which lie elsewhere. None if nothing has come yet."""
+    if row.encoder is None:
+        return None
+    tickets = tuple(Ticket(*ticket) for ticket in json.loads(row.shares or "[]"))
+    return Standing(row.offset, row.encoder, row.segments, tickets, row.tail)
+
+
+def with_standing(row: UploadRow, standing: Standing) -> UploadRow:
+    tickets = [[ticket.number, ticket.identity, ticket.text] for ticket in standing.shares]
+    return replace(
+        row,
+        encoder=standing.encoder,
+        shares=json.dumps(tickets) if tickets else None,
+        tail=standing.tail,
+        segments=standing.segments,
+    )
+
+
+def without_standing(row: UploadRow) -> UploadRow:
+    """Of what has come to its end nothing is left to go on with."""
+    return replace(row, encoder=None, shares=None, tail=b"", segments=0)

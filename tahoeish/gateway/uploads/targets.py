@@ -1,0 +1,100 @@
+"""What becomes of a file that came in a session: a cap for whoever asks, or something that others add."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from tahoeish.chk.caps import LiteralCap
+from tahoeish.gateway.uploads.final import FinalAnswer
+from tahoeish.gateway.uploads.live import Target
+from tahoeish.grid.download import Downloader
+from tahoeish.grid.upload import Uploaded
+from tahoeish.namespace.uploads import UploadRow
+from tahoeish.namespace.viewer import Viewer
+from tahoeish.streams.digests import Claim, Covers
+from tahoeish.streams.threads import ThreadRunner
+from tahoeish.streams.verifier import Verifier
+
+CAP: Mapping[str, object] = {"kind": "cap"}
+"""A target that is nothing but the file's cap."""
+
+MakeTarget = Callable[[Viewer, Mapping[str, object]], Target]
+"""From what a target's `dump` has written."""
+
+
+class Targets:
+    """Makes targets of what the catalogue knows of them, each kind by its maker in `makers`."""
+
+    def __init__(self, makers: Mapping[str, MakeTarget], downloader: Downloader, run_in_thread: ThreadRunner) -> None:
+        self._makers = {"cap": lambda viewer, _: CapTarget(), **makers}
+        self._downloader = downloader
+        self._run_in_thread = run_in_thread
+
+    def of(self, row: UploadRow) -> Target:
+        target = json.loads(row.target)
+        viewer = Viewer(row.owner, below=tuple(target["below"]))
+        made = self._makers[target["kind"]](viewer, target)
+        claims = claims_in(target)
+        return _Verified(made, claims, self._downloader, self._run_in_thread) if claims else made
+
+
+def with_claims(target: Mapping[str, object], claims: tuple[Claim, ...]) -> dict[str, object]:
+    """The target, for a file that has to have these digests as a whole."""
+    written = [[claim.algorithm, claim.digest.hex(), claim.field] for claim in claims]
+    return {**target, "claims": written} if written else dict(target)
+
+
+def claims_in(target: Mapping[str, Any]) -> tuple[Claim, ...]:
+    """What `with_claims` has written."""
+    return tuple(
+        Claim(algorithm, bytes.fromhex(digest), field, Covers.REPRESENTATION)
+        for algorithm, digest, field in target.get("claims", ())
+    )
+
+
+class CapTarget:
+    """The file is known by its cap only."""
+
+    async def complete(self, uploaded: Uploaded) -> FinalAnswer:
+        cap = str(uploaded.cap)
+        headers = {"Location": f"/uri/{quote(cap, safe='')}"} | missing_shares(uploaded)
+        return FinalAnswer(201, cap, headers, cap)
+
+
+@dataclass
+class _Verified:
+    """
+    Reads the file back before it counts: what was hashed on the way in doesn't survive a restart, and what lies in the
+    grid is what matters.
+    """
+
+    target: Target
+    claims: tuple[Claim, ...]
+    downloader: Downloader
+    run_in_thread: ThreadRunner
+
+    async def complete(self, uploaded: Uploaded) -> FinalAnswer:
+        verifier = Verifier(self.claims, self.run_in_thread)
+        if isinstance(uploaded.cap, LiteralCap):
+            await verifier.feed(uploaded.cap.data)
+        else:
+            file = await self.downloader.open(uploaded.cap)
+            try:
+                async with aclosing(file.read(0, uploaded.cap.size - 1)) as pieces:
+                    async for piece in pieces:
+                        await verifier.feed(piece)
+            finally:
+                await file.close()
+        await verifier.settle()
+        verifier.check()
+        return await self.target.complete(uploaded)
+
+
+def missing_shares(uploaded: Uploaded) -> dict[str, str]:
+    """What a client may want to know beside the cap."""
+    return {"Tahoeish-Missing-Shares": ", ".join(map(str, uploaded.missing))} if uploaded.missing else {}
