@@ -19,6 +19,7 @@ from bench.rows import (
     mount,
     named_files,
     peers,
+    resume,
     slow_crowd,
     small_files,
     stock_grid,
@@ -45,5 +46,6 @@ ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
     "folders": folders.measure,
     "mount": mount.measure,
     "kills": kills.measure,
+    "resume": resume.measure,
     "stock-grid": stock_grid.measure,
 }

@@ -1,4 +1,4 @@
-"""What the commands that look after users, tokens, shares and locks have in common."""
+"""What the commands that look after a node, and after its users, tokens, shares and locks, have in common."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED
+
 if TYPE_CHECKING:
     from tahoeish.namespace.catalogue import Catalogue
     from tahoeish.namespace.names import Path
     from tahoeish.namespace.tokens import Tokens
+    from tahoeish.namespace.url_keys import UrlKeys
     from tahoeish.namespace.users import Users
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
+    from tahoeish.node.directory import NodeDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Administration:
     users: Users
     tokens: Tokens
     catalogue: Catalogue
+    url_keys: UrlKeys
 
 
 class NoNode(Exception):
@@ -46,6 +48,13 @@ def node_options() -> argparse.ArgumentParser:
     return node
 
 
+def directory_of(arguments: argparse.Namespace) -> NodeDirectory:
+    """The directory that these options say, whether there is a node in it or not."""
+    from tahoeish.node.directory import NodeDirectory, chosen_path
+
+    return NodeDirectory(chosen_path(arguments.node_dir, os.environ))
+
+
 def command(
     name: str, work: Callable[[argparse.Namespace, Administration], None]
 ) -> Callable[[argparse.Namespace], int]:
@@ -57,9 +66,6 @@ def command(
         try:
             with _administration(arguments) as administration:
                 work(arguments, administration)
-        except BrokenPipeError:
-            # Whoever read the list has had enough. The interpreter would try to print the rest when it exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (NamespaceError, NoNode) as error:
             print(f"tahoeish: {name}: {error}", file=sys.stderr)
             return EXIT_FAILED
@@ -72,17 +78,20 @@ def command(
 def _administration(arguments: argparse.Namespace) -> Iterator[Administration]:
     from tahoeish.namespace.catalogue import Catalogue
     from tahoeish.namespace.tokens import Tokens
+    from tahoeish.namespace.url_keys import UrlKeys
     from tahoeish.namespace.users import Users
     from tahoeish.node.catalogue import open_database
-    from tahoeish.node.directory import NodeDirectory, chosen_path
 
-    directory = NodeDirectory(chosen_path(arguments.node_dir, os.environ))
+    directory = directory_of(arguments)
     if not directory.config_path.exists():
         raise NoNode(f"there is no node in {directory.path}; `tahoeish run` makes one")
     database = open_database(directory.config(), directory.path)
     try:
         yield Administration(
-            Users(database, time.time), Tokens(database, time.time, os.urandom), Catalogue(database, time.time)
+            Users(database, time.time),
+            Tokens(database, time.time, os.urandom),
+            Catalogue(database, time.time),
+            UrlKeys(database, time.time, os.urandom),
         )
     finally:
         database.close()

@@ -40,19 +40,26 @@ class NodeService(Service, ABC):
     """What is wrong, by name, with peers that can't be had."""
 
     _reactor: Any
+    _starting: Deferred[None] | None = None
 
     @property
     @abstractmethod
     def nurl(self) -> Nurl | None:
         """Where other nodes find the shares, if this is a storage node."""
 
-    @abstractmethod
     async def start(self) -> None:
         """Raises one of `CANNOT_START`; `stop` is still due then. It may also come before the end."""
+        self._starting = Deferred.fromCoroutine(self._start())
+        try:
+            await self._starting
+        finally:
+            self._starting = None
 
-    @abstractmethod
     async def stop(self) -> None:
         """Let running transfers end within the grace time, then end them; nothing half-done is left."""
+        if self._starting is not None:
+            self._starting.cancel()
+        await self._stop()
 
     @abstractmethod
     def hurry(self) -> None:
@@ -64,6 +71,14 @@ class NodeService(Service, ABC):
         Read anew which peers there are. Transfers that are under way keep those that they have. A configuration with
         problems changes nothing.
         """
+
+    @abstractmethod
+    async def _start(self) -> None:
+        """May be cancelled."""
+
+    @abstractmethod
+    async def _stop(self) -> None:
+        """Whatever has been started, or half started."""
 
     # As a service of twistd's.
 

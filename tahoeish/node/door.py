@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 from tahoeish.gateway.access import Guard
 from tahoeish.gateway.accounts import Accounts
 from tahoeish.gateway.authentication import Authenticator
+from tahoeish.gateway.cors import Policy
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.passwords import Passwords
 from tahoeish.namespace.throttle import Throttle
@@ -29,6 +30,7 @@ def guarded(
     random_bytes: Callable[[int], bytes],
     throttle: Throttle,
     open_caps: bool,
+    cors: Policy,
 ) -> Guard:
     """`root`, for those who may. `names` asks the catalogue, `hashers` checks passwords, few at a time."""
     accounts = Accounts(
@@ -46,4 +48,4 @@ def guarded(
         random_bytes=random_bytes,
         throttle=throttle,
     )
-    return Guard(root, accounts, authenticator, open_caps=open_caps)
+    return Guard(root, accounts, authenticator, open_caps=open_caps, cors=cors)

@@ -13,24 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_SIGNAL
+from tahoeish.node.administration import directory_of, node_options
+
 if TYPE_CHECKING:
     from tahoeish.node.config import Peer
     from tahoeish.node.directory import NodeDirectory
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
 
 
 def add_grid_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
     grid = subparsers.add_parser("grid", help="look after the peers")
-    commands = grid.add_subparsers(metavar="COMMAND", required=True)
-    node = argparse.ArgumentParser(add_help=False)
-    node.add_argument(
-        "--node-dir",
-        metavar="DIR",
-        help="the node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish)",
-    )
+    commands = grid.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    node = node_options()
     status = commands.add_parser(
         "status",
         parents=[node],
@@ -67,17 +62,17 @@ def _status(arguments: argparse.Namespace) -> int:
     from twisted.internet import reactor
 
     from tahoeish.client.foreground import Interrupted, run_to_end
-    from tahoeish.node.grid_status import all_statuses, table
+    from tahoeish.node.grid_status import all_statuses, status_table
 
-    config = _directory(arguments).config()
+    config = directory_of(arguments).config()
     try:
         statuses = run_to_end(reactor, lambda: all_statuses(config, reactor))
     except Interrupted as interrupted:
-        return 128 + interrupted.signal_number
+        return EXIT_SIGNAL + interrupted.signal_number
     if arguments.json:
         print(json.dumps([status.as_json() for status in statuses], indent=1))
     else:
-        print(table(statuses))
+        print(status_table(statuses))
     return EXIT_DONE if all(status.reachable for status in statuses if status.enabled) else EXIT_FAILED
 
 
@@ -85,7 +80,7 @@ def _import(arguments: argparse.Namespace) -> int:
     from tahoeish.node.config import peer_text
     from tahoeish.node.grid_import import NotATahoeClient, find_peers, without_known
 
-    directory = _directory(arguments)
+    directory = directory_of(arguments)
     # A grid is often imported because there are no peers yet.
     known = directory.config(peers_to_come=True).grid.peers if directory.config_path.exists() else ()
     try:
@@ -106,7 +101,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _reload(arguments: argparse.Namespace) -> int:
-    directory = _directory(arguments)
+    directory = directory_of(arguments)
     # What is wrong is told here, and not only in the node's log.
     directory.config()
     process = _process_of(directory)
@@ -115,12 +110,6 @@ def _reload(arguments: argparse.Namespace) -> int:
         return EXIT_FAILED
     os.kill(process, signal.SIGHUP)
     return EXIT_DONE
-
-
-def _directory(arguments: argparse.Namespace) -> NodeDirectory:
-    from tahoeish.node.directory import NodeDirectory, chosen_path
-
-    return NodeDirectory(chosen_path(arguments.node_dir, os.environ))
 
 
 def _append(directory: NodeDirectory, peers: Sequence[Peer]) -> None:

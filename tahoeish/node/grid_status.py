@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as FarewellOver
 
 from tahoeish.client.progress import amount
@@ -16,8 +17,9 @@ from tahoeish.grid.gbs_client import GbsClient
 from tahoeish.grid.gbs_exchange import Patience
 from tahoeish.grid.local import SEED_FILE
 from tahoeish.grid.peer import PeerError
+from tahoeish.node.administration import table
 from tahoeish.node.config import Config, Grid, Peer
-from tahoeish.node.peer_maker import agent_for
+from tahoeish.node.peer_maker import connections_for
 from tahoeish.storage.nurl import Nurl
 from tahoeish.streams.tasks import together
 
@@ -47,12 +49,9 @@ async def all_statuses(config: Config, reactor: Any) -> list[PeerStatus]:
     return await together(_status(peer, config.grid, reactor) for peer in config.grid.peers)
 
 
-def table(statuses: Sequence[PeerStatus]) -> str:
+def status_table(statuses: Sequence[PeerStatus]) -> str:
     """For people."""
-    rows: list[tuple[str, ...]] = [("peer", "where", "latency", "free", "version", "")]
-    rows += [_row(status) for status in statuses]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return table(("peer", "where", "latency", "free", "version", "state"), [_row(status) for status in statuses])
 
 
 def _row(status: PeerStatus) -> tuple[str, ...]:
@@ -88,8 +87,8 @@ def _folder(peer: Peer, directory: Path) -> PeerStatus:
 
 async def _storage_node(peer: Peer, nurl: Nurl, grid: Grid, reactor: Any) -> PeerStatus:
     status = PeerStatus(peer.nickname, nurl.location, enabled=peer.enabled)
-    agent = agent_for(nurl, grid, reactor)
-    client = GbsClient(nurl, peer.nickname, agent=agent, clock=reactor, patience=PATIENCE)
+    connections = connections_for(nurl, grid, reactor)
+    client = GbsClient(peer.nickname, connections, clock=reactor, patience=PATIENCE)
     try:
         takes_unknown_lengths = (await client.offer()).finish
         # Only now, when there is a connection, so that it is the way there and back and nothing else.
@@ -107,4 +106,4 @@ async def _storage_node(peer: Peer, nurl: Nurl, grid: Grid, reactor: Any) -> Pee
         return replace(status, problem=error.reason)
     finally:
         with suppress(FarewellOver):
-            await agent.close().addTimeout(FAREWELL_SECONDS, reactor)
+            await Deferred.fromCoroutine(connections.close()).addTimeout(FAREWELL_SECONDS, reactor)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTime
+
+from tahoeish.node.https import HttpsEndpoint
 
 
 class CannotListen(Exception):
@@ -19,14 +21,22 @@ BACKLOG = 1024
 async def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> Any:
     """A port, on which nobody is let in before its `resumeProducing`. Raises `CannotListen`."""
     try:
-        port: Any = await serverFromString(reactor, _with_backlog(endpoint)).listen(factory)
+        https = HttpsEndpoint.parse(endpoint)
+        place = _with_backlog(endpoint if https is None else https.tcp)
+        port: Any = await serverFromString(reactor, place).listen(secured(endpoint, factory, reactor))
     except Exception as error:
         raise CannotListen(f"can't listen at {endpoint}: {error}") from error
     port.pauseProducing()
     return port
 
 
-def url_of(port: IListeningPort) -> str:
+def secured(endpoint: str, factory: IProtocolFactory, clock: IReactorTime) -> IProtocolFactory:
+    """What is spoken at this address, with TLS around it where the address says so."""
+    https = HttpsEndpoint.parse(endpoint)
+    return factory if https is None else https.secured(factory, clock)
+
+
+def url_of(endpoint: str, port: IListeningPort) -> str:
     """Where clients on this machine find it."""
     address: Any = port.getHost()
     host = getattr(address, "host", None)
@@ -34,11 +44,12 @@ def url_of(port: IListeningPort) -> str:
         return str(address)
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"
-    return f"http://[{host}]:{address.port}" if ":" in host else f"http://{host}:{address.port}"
+    scheme = "http" if HttpsEndpoint.parse(endpoint) is None else "https"
+    return f"{scheme}://[{host}]:{address.port}" if ":" in host else f"{scheme}://{host}:{address.port}"
 
 
 def _with_backlog(endpoint: str) -> str:
     kind, _, arguments = endpoint.partition(":")
-    if kind in ("tcp", "tcp4", "tcp6", "ssl", "unix") and "backlog=" not in arguments:
+    if kind in ("tcp", "tcp4", "tcp6", "unix") and "backlog=" not in arguments:
         return f"{endpoint}:backlog={BACKLOG}"
     return endpoint

@@ -1,14 +1,18 @@
 """The `tahoeish` command: runs a node, shows its configuration, and puts and gets files as a client."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-EXIT_FAILED = 1
-EXIT_MISUSED = 2
-EXIT_INTERRUPTED = 130
+from tahoeish.client.exits import (
+    EXIT_BROKEN_PIPE,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_MISUSED,
+    drop_output,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,12 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.command(arguments)
+        # That nobody reads it is to be found out here, and not when the interpreter exits.
+        print(end="", flush=True)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_MISUSED
     except NodeDirectoryError as error:
         print(f"tahoeish: {error}", file=sys.stderr)
         return EXIT_FAILED
+    except BrokenPipeError:
+        # Whoever read it has had enough, and knows it.
+        drop_output()
+        return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return status
@@ -33,23 +43,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from tahoeish.client.cli import add_commands
+    from tahoeish.node.administration import node_options
     from tahoeish.node.grid_commands import add_grid_commands
     from tahoeish.node.share_commands import add_share_commands
     from tahoeish.node.storage_commands import add_storage_commands
     from tahoeish.node.token_commands import add_token_commands
+    from tahoeish.node.url_commands import add_url_commands
     from tahoeish.node.user_commands import add_user_commands
 
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="tahoeish",
         description="A storage node that encrypts, erasure-codes and distributes an upload while it arrives.",
+        epilog="`tahoeish help COMMAND` says more of each.",
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    node = _node_options()
-    run = commands.add_parser("run", parents=[node], help="run a node in the foreground")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    options = _overriding_options()
+    run = commands.add_parser(
+        "run",
+        parents=[node_options(), options],
+        help="run a node in the foreground",
+        description="Run a node in the foreground. Where there is none yet, one is made.",
+    )
     run.set_defaults(command=_run)
     config = commands.add_parser(
-        "config", parents=[node], help="print the effective configuration, or what is wrong with it"
+        "config",
+        parents=[node_options(), options],
+        help="print the effective configuration, or what is wrong with it",
+        description="Print what the node would run with, defaults and all, or what is wrong with its configuration.",
     )
     config.set_defaults(command=_config)
     add_commands(commands)
@@ -57,17 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     add_storage_commands(commands)
     add_user_commands(commands)
     add_token_commands(commands)
+    add_url_commands(commands)
     add_share_commands(commands)
+    described = commands.add_parser("help", help="tell of the commands, or more of one")
+    described.add_argument("words", metavar="COMMAND", nargs="*", help="such as run, or user add")
+    described.set_defaults(command=_help)
     return parser
 
 
-def _node_options() -> argparse.ArgumentParser:
+def _overriding_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument(
-        "--node-dir",
-        metavar="DIR",
-        help="the node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish); made when there is none",
-    )
     options.add_argument(
         "--encoding",
         metavar="NEEDED/TOTAL",
@@ -82,6 +102,11 @@ def _node_options() -> argparse.ArgumentParser:
     return options
 
 
+def _help(arguments: argparse.Namespace) -> int:
+    _parser().parse_args([*arguments.words, "--help"])
+    return EXIT_DONE
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from tahoeish.node.run import run_node
 
@@ -90,16 +115,23 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> int:
     from tahoeish.chk.erasure import best_codec
+    from tahoeish.node.administration import directory_of
     from tahoeish.node.config import effective_text
-    from tahoeish.node.directory import NodeDirectory, chosen_path
 
-    directory = NodeDirectory(chosen_path(arguments.node_dir, os.environ))
+    directory = directory_of(arguments)
     config = directory.config().overridden(encoding=arguments.encoding, listen=arguments.listen)
     if not directory.config_path.exists():
         print(f"# There is no {directory.config_path} yet; a first start writes it with these defaults.\n")
     print(effective_text(config), end="")
     print(f"\n# The erasure code is computed by {best_codec().name}.")
-    return 0
+    return EXIT_DONE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says where there is more to read, too. So do the parsers of commands, which argparse makes of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(f"{message}\n`{self.prog} --help` says more.")
 
 
 class _Version(argparse.Action):

@@ -9,13 +9,15 @@ from typing import Any
 
 from tahoeish.chk import base32
 from tahoeish.grid.gbs import GbsPeer
+from tahoeish.grid.gbs_client import connections_to
 from tahoeish.grid.gbs_exchange import Patience
 from tahoeish.grid.local import LocalPeer
 from tahoeish.node.config import Grid, Peer
 from tahoeish.node.config.model import TUB_ID_SIZE
 from tahoeish.storage.nurl import Nurl
+from tahoeish.storage.steps import StepsOfDisks
+from tahoeish.streams.exchange.connections import Connections
 from tahoeish.streams.threads import ThreadRunner
-from tahoeish.streams.tls import PinnedAgent
 
 
 class PeerMaker:
@@ -42,6 +44,7 @@ class PeerMaker:
         self._random_bytes = random_bytes
         self._durable = durable
         self._crew = crew
+        self._steps_of = StepsOfDisks(run_in_thread)
 
     def folder(self, peer: Peer) -> LocalPeer:
         assert peer.directory is not None
@@ -54,18 +57,18 @@ class PeerMaker:
             now=time.time,
             durable=self._durable,
             crew=self._crew,
+            steps_of=self._steps_of,
         )
 
-    def storage_node(self, peer: Peer) -> tuple[GbsPeer, PinnedAgent]:
+    def storage_node(self, peer: Peer) -> tuple[GbsPeer, Connections]:
         """The peer and its connections, which somebody has to close in the end."""
         assert peer.nurl is not None
-        agent = agent_for(peer.nurl, self._grid, self._reactor)
+        connections = connections_for(peer.nurl, self._grid, self._reactor)
         seed = permutation_seed(peer, peer.nurl)
         made = GbsPeer(
-            peer.nurl,
+            connections,
             peer.nickname,
             seed,
-            agent=agent,
             clock=self._reactor,
             lease_secret=self._lease_secret,
             # Any value will do that is this peer's own and stays the same.
@@ -75,7 +78,7 @@ class PeerMaker:
             parallel_writes=self._grid.parallel_writes,
             patience=patience(self._grid),
         )
-        return made, agent
+        return made, connections
 
 
 def permutation_seed(peer: Peer, nurl: Nurl) -> bytes:
@@ -83,10 +86,8 @@ def permutation_seed(peer: Peer, nurl: Nurl) -> bytes:
     return base32.decode(peer.permutation_seed) or nurl.spki_hash
 
 
-def agent_for(nurl: Nurl, grid: Grid, reactor: Any) -> PinnedAgent:
-    return PinnedAgent(
-        reactor, nurl.spki_hash, connections=grid.connections_per_peer, connect_timeout=grid.connect_timeout
-    )
+def connections_for(nurl: Nurl, grid: Grid, reactor: Any) -> Connections:
+    return connections_to(nurl, reactor, keep=grid.connections_per_peer, connect_timeout=grid.connect_timeout)
 
 
 def patience(grid: Grid) -> Patience:

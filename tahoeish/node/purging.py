@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.errors import CatalogueUnavailable
+from tahoeish.streams.recurring import Recurring
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
@@ -39,30 +37,20 @@ class Purging:
         self._catalogue = catalogue
         self._versions_kept = versions_kept
         self._run_in_thread = run_in_thread
-        self._clock = clock
         self._now = now
-        self._resting_until = 0.0
-        self._stepping = LoopingCall(lambda: Deferred.fromCoroutine(self._step()))
-        self._stepping.clock = clock
-        self._ended: Deferred[Any] | None = None
+        self._recurring = Recurring(self._step, STEP_SECONDS, clock, doing="purging old versions")
 
     def start(self) -> None:
-        self._ended = ended = self._stepping.start(STEP_SECONDS, now=False)
-        ended.addErrback(lambda failure: log.failure("old versions are no longer purged", failure))
+        self._recurring.start(now=False)
 
     async def stop(self) -> None:
         """Ends when no thread is at it any more."""
-        if self._ended is not None and self._stepping.running:
-            self._stepping.stop()
-            await self._ended
+        await self._recurring.stop()
 
-    async def _step(self) -> None:
-        if self._clock.seconds() < self._resting_until:
-            return
+    async def _step(self) -> float:
         try:
             purged = await self._run_in_thread(self._catalogue.purge, self._now() - self._versions_kept)
         except CatalogueUnavailable as error:
             log.error("can't purge the catalogue now: {problem}", problem=error)
             purged = 0
-        if not purged:
-            self._resting_until = self._clock.seconds() + REST_SECONDS
+        return 0 if purged else REST_SECONDS

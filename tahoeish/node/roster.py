@@ -18,8 +18,8 @@ from tahoeish.grid.peer import IStoragePeer
 from tahoeish.node.config import Peer
 from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import LocalPeers
+from tahoeish.streams.exchange.connections import Connections
 from tahoeish.streams.tasks import together
-from tahoeish.streams.tls import PinnedAgent
 
 log = Logger()
 
@@ -34,7 +34,7 @@ _Key = Path | Peer
 @dataclass(frozen=True, slots=True)
 class _Member:
     peer: IStoragePeer
-    agent: PinnedAgent | None = None
+    connections: Connections | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Roster:
         if self._dismissing.running:
             self._dismissing.stop()
         members = [*self._members.values(), *(retired.member for retired in self._retired.values())]
-        await together(self._close(member.agent) for member in members if member.agent is not None)
+        await together(self._close(member.connections) for member in members if member.connections is not None)
         await self._folders.stop_all()
 
     async def _change(self, peers: Iterable[Peer]) -> dict[str, str]:
@@ -133,9 +133,9 @@ class Roster:
                 log.info("{peer} isn't used any more", peer=retired.member.peer.name)
                 if isinstance(retired.member.peer, LocalPeer):
                     await self._folders.stop(retired.member.peer)
-                if retired.member.agent is not None:
-                    await self._close(retired.member.agent)
+                if retired.member.connections is not None:
+                    await self._close(retired.member.connections)
 
-    async def _close(self, agent: PinnedAgent) -> None:
+    async def _close(self, connections: Connections) -> None:
         with suppress(FarewellOver):
-            await agent.close().addTimeout(FAREWELL_SECONDS, self._clock)
+            await Deferred.fromCoroutine(connections.close()).addTimeout(FAREWELL_SECONDS, self._clock)

@@ -32,7 +32,7 @@ def add_share_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     shares = subparsers.add_parser("shares", parents=[node], help="tell who is let into which folders")
     shares.set_defaults(command=command("shares", _shares))
     lock = subparsers.add_parser("lock", help="look after what WebDAV clients have locked")
-    commands = lock.add_subparsers(metavar="COMMAND", required=True)
+    commands = lock.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listed = commands.add_parser("list", parents=[node], help="tell what is locked, by whom and for how long")
     listed.set_defaults(command=command("lock list", _locks))
     broken = commands.add_parser("break", parents=[node], help="end a lock whose holder doesn't")

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED
+from tahoeish.node.administration import directory_of, node_options
+
 if TYPE_CHECKING:
     from tahoeish.storage.expiry import Collector
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_BROKEN_PIPE = 141
-"""What a shell says of a program that SIGPIPE has ended, as it ends most of them."""
 
 
 def add_storage_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
     storage = subparsers.add_parser("storage", help="look after a storage node")
-    commands = storage.add_subparsers(metavar="COMMAND", required=True)
-    node = argparse.ArgumentParser(add_help=False)
-    node.add_argument(
-        "--node-dir",
-        metavar="DIR",
-        help="the node's directory (default: $TAHOEISH_NODE_DIR, else ~/.tahoeish)",
-    )
+    commands = storage.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    node = node_options()
     nurl = commands.add_parser(
         "nurl",
         parents=[node],
@@ -55,20 +47,17 @@ def add_storage_commands(subparsers: argparse._SubParsersAction[argparse.Argumen
 
 
 def _nurl(arguments: argparse.Namespace) -> int:
-    from tahoeish.node.directory import NodeDirectory, chosen_path
     from tahoeish.node.storage_identity import described
 
-    directory = NodeDirectory(chosen_path(arguments.node_dir, os.environ))
-    print(described(directory, servers_yaml=arguments.servers_yaml), end="")
+    print(described(directory_of(arguments), servers_yaml=arguments.servers_yaml), end="")
     return EXIT_DONE
 
 
 def _expire(arguments: argparse.Namespace) -> int:
-    from tahoeish.node.directory import NodeDirectory, chosen_path
     from tahoeish.storage.errors import StoreError
     from tahoeish.storage.expiry import Collector, ExpiryPolicy
 
-    config = NodeDirectory(chosen_path(arguments.node_dir, os.environ)).config()
+    config = directory_of(arguments).config()
     collector = Collector(
         config.storage.directory,
         ExpiryPolicy(config.storage.expire_after),
@@ -78,10 +67,6 @@ def _expire(arguments: argparse.Namespace) -> int:
     )
     try:
         _collect(collector)
-    except BrokenPipeError:
-        # Whoever read the list has had enough. The interpreter would try to print the rest when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
     except StoreError as error:
         print(f"tahoeish: storage expire: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -99,5 +84,4 @@ def _collect(collector: Collector) -> None:
             print(f"{day:%Y-%m-%d}  {finding.size:>12}  {finding.path.relative_to(collector.directory)}")
         elif finding.fate is Fate.UNREADABLE:
             print(f"tahoeish: storage expire: {finding.problem}", file=sys.stderr)
-    # Flushed, so that nobody reading on is found out here and not when the interpreter exits.
-    print(f"{tally} ({'nothing was removed' if collector.dry_run else 'now removed'})", flush=True)
+    print(f"{tally} ({'nothing was removed' if collector.dry_run else 'now removed'})")

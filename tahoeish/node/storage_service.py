@@ -24,6 +24,7 @@ from tahoeish.storage.http.immutable import ImmutableShares
 from tahoeish.storage.http.leases import Leases
 from tahoeish.storage.http.mutable import MutableShares
 from tahoeish.storage.http.reading import ShareSender
+from tahoeish.storage.http.receiving import ShareReceiver
 from tahoeish.storage.http.site import LimitedTLSFactory, StorageSite, VersionEndpoint
 from tahoeish.storage.mutable import MutableStore
 from tahoeish.storage.nurl import Nurl
@@ -141,7 +142,9 @@ class StorageService:
                 max_share_size=max_share_size,
                 max_mutable_size=min(max_share_size, config.max_mutable_request),
             ),
-            ImmutableShares(self._store, self._uploads, sender, run_in_thread=self._run_in_thread),
+            ImmutableShares(
+                self._store, self._uploads, ShareReceiver(self._reactor), sender, run_in_thread=self._run_in_thread
+            ),
             MutableShares(
                 self._mutables,
                 self._store,

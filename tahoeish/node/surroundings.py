@@ -42,7 +42,7 @@ class Alone:
 
     processes = 1
     leads = True
-    crew = None
+    crew: str | None = None
 
     def enter(self, path: Path, random_bytes: Callable[[int], bytes]) -> OpenNodeDirectory:
         return OpenNodeDirectory(path, random_bytes)

@@ -11,7 +11,7 @@ from tahoeish.node.administration import Administration, command, day, node_opti
 def add_token_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
     token = subparsers.add_parser("token", help="give programs secrets of their own")
-    commands = token.add_subparsers(metavar="COMMAND", required=True)
+    commands = token.add_subparsers(title="commands", metavar="COMMAND", required=True)
     node = node_options()
     create = commands.add_parser(
         "create",

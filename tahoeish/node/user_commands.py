@@ -21,7 +21,7 @@ NO_QUOTA = "none"
 def add_user_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Each parser leaves, as `command`, a function that takes the arguments and returns the exit status."""
     user = subparsers.add_parser("user", help="say who may use the node")
-    commands = user.add_subparsers(metavar="COMMAND", required=True)
+    commands = user.add_subparsers(title="commands", metavar="COMMAND", required=True)
     node, password = node_options(), _password_options()
     add = commands.add_parser(
         "add",

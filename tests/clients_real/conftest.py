@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes import node
+from tests.nodes import new_node, node
 from tests.postgresql import NoPostgreSQL, Server, running_server
 
-__all__ = ["node"]
+__all__ = ["new_node", "node"]
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from signal import SIGTERM
+from typing import TypeVar
 
 from tahoeish.chk import base32
 from tahoeish.chk.caps import ReadCap, parse_cap
@@ -145,24 +146,22 @@ class OurGrid:
         return shares_in([node.storage for node in self.nodes], cap)
 
 
-@contextmanager
-def running_stock_grid(program: Path, directory: Path, nodes: int) -> Iterator[StockGrid]:
+Grid = TypeVar("Grid", StockGrid, OurGrid)
+
+
+def running_stock_grid(program: Path, directory: Path, nodes: int) -> AbstractContextManager[StockGrid]:
     """Gone at the end, with all that it stored."""
-    grid = StockGrid(program, directory)
-    with reserved_ports(nodes + 1) as ports:
-        try:
-            grid.start(ports)
-            yield grid
-        finally:
-            grid.end()
-            shutil.rmtree(directory)
+    return _running(StockGrid(program, directory), directory, nodes + 1)
+
+
+def running_grid_of_ours(program: Path, directory: Path, nodes: int) -> AbstractContextManager[OurGrid]:
+    """Gone at the end, with all that it stored."""
+    return _running(OurGrid(program, directory), directory, nodes)
 
 
 @contextmanager
-def running_grid_of_ours(program: Path, directory: Path, nodes: int) -> Iterator[OurGrid]:
-    """Gone at the end, with all that it stored."""
-    grid = OurGrid(program, directory)
-    with reserved_ports(nodes) as ports:
+def _running(grid: Grid, directory: Path, ports_needed: int) -> Iterator[Grid]:
+    with reserved_ports(ports_needed) as ports:
         try:
             grid.start(ports)
             yield grid

@@ -16,7 +16,7 @@ from twisted.internet import reactor
 
 from tahoeish.grid.local import LocalPeer
 from tahoeish.node.config import Config, Grid, Peer
-from tahoeish.node.grid_status import PeerStatus, all_statuses, table
+from tahoeish.node.grid_status import PeerStatus, all_statuses, status_table
 from tests.grid.storage_node import SPACE, StorageNode
 
 
@@ -62,7 +62,7 @@ async def test_what_is_wrong_is_told_of_each(node: StorageNode) -> None:
         ("other", False),
         ("stranger", False),
     ]
-    good, other, stranger = table(statuses).splitlines()[1:]
+    good, other, stranger = status_table(statuses).splitlines()[1:]
     assert good.endswith("needs to know the length of a file first")
     assert other.endswith("disabled; the server has another key than the one that is expected")
     assert "it answered with status 401: Wrong Authorization header" in stranger
@@ -81,14 +81,14 @@ async def test_a_folder_is_there_or_not(tmp_path: Path) -> None:
 
 
 def test_the_table_has_straight_columns() -> None:
-    lines = table(
+    lines = status_table(
         [
             PeerStatus("a", "node.example:3457", reachable=True, latency=0.0123, version="tahoeish/1", space=3 * 2**30),
             PeerStatus("a long name", "/disk", problem="gone"),
         ]
     ).splitlines()
     assert lines == [
-        "peer         where              latency  free     version",
+        "peer         where              latency  free     version     state",
         "a            node.example:3457  12.3 ms  3.0 GiB  tahoeish/1  ok",
         "a long name  /disk              -        -        -           gone",
     ]

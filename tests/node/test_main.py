@@ -41,9 +41,20 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {command} " in told for command in ("run", "config", "put", "get"))
 
 
-def test_no_command_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 2
-    assert "the following arguments are required: COMMAND" in capsys.readouterr().err
+def test_help_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("user",), ("user", "add")):
+        assert run(*words, "--help") == 0
+        asked = capsys.readouterr().out
+        assert run("help", *words) == 0
+        assert capsys.readouterr().out == asked
+
+
+@pytest.mark.parametrize(("words", "program"), [((), "tahoeish"), (("user",), "tahoeish user")])
+def test_no_command_is_a_mistake(words: tuple[str, ...], program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words) == 2
+    told = capsys.readouterr().err
+    assert "the following arguments are required: COMMAND" in told
+    assert f"`{program} --help` says more." in told
 
 
 def test_help_does_not_wait_for_twisted() -> None:

@@ -304,9 +304,9 @@ class TestCannotStart:
         assert f"can't listen at {endpoint}" in node.said
 
     def test_an_address_that_can_not_be_shared(self, node: NodeProcess) -> None:
-        node.launch("--listen", "ssl:0:privateKey=key.pem")
+        node.launch("--listen", "systemd:domain=INET:index=0")
         assert node.ended() == 1
-        assert "can't listen at ssl:0:privateKey=key.pem with several workers" in node.said
+        assert "can't listen at systemd:domain=INET:index=0 with several workers" in node.said
 
     def test_a_worker_says_why_not(self, node: NodeProcess) -> None:
         (node.directory / "private").mkdir()

@@ -46,6 +46,20 @@ class Kind(ABC, Generic[T]):
         """What may be written, for the reference."""
 
 
+class Text(Kind[str]):
+    """What is a text in TOML, too."""
+
+    def write(self, value: str) -> str:
+        return write_string(value)
+
+
+class ListOfTexts(Kind[tuple[str, ...]]):
+    """Several of them."""
+
+    def write(self, value: tuple[str, ...]) -> str:
+        return f"[{', '.join(map(write_string, value))}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Integer(Kind[int]):
     """A whole number within bounds."""
@@ -164,7 +178,7 @@ class Boolean(Kind[bool]):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Kind[str]):
+class Choice(Text):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -174,15 +188,12 @@ class Choice(Kind[str]):
             raise BadValue(f"must be one of {', '.join(map(shown, self.words))}, not {shown(value)}")
         return value
 
-    def write(self, value: str) -> str:
-        return write_string(value)
-
     def describe(self) -> str:
         return "one of " + ", ".join(f"`{shown(word)}`" for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
-class Name(Kind[str]):
+class Name(Text):
     """A short text that is shown to people. Empty stands for "none given"."""
 
     def read(self, value: object) -> str:
@@ -190,15 +201,12 @@ class Name(Kind[str]):
             raise BadValue(f"must be a text of printable characters, not {shown(value)}")
         return value
 
-    def write(self, value: str) -> str:
-        return write_string(value)
-
     def describe(self) -> str:
         return "text"
 
 
 @dataclass(frozen=True, slots=True)
-class Location(Kind[str]):
+class Location(Text):
     """A host and a port, as others reach them. Empty stands for "none given"."""
 
     def read(self, value: object) -> str:
@@ -209,15 +217,12 @@ class Location(Kind[str]):
             raise BadValue(f'{shown(value)} is no host and port; write it like "storage.example.net:3457"')
         return value
 
-    def write(self, value: str) -> str:
-        return write_string(value)
-
     def describe(self) -> str:
         return "host:port"
 
 
 @dataclass(frozen=True, slots=True)
-class Base32(Kind[str]):
+class Base32(Text):
     """Some bytes in base32, lower case and unpadded; `size` of them, if it isn't 0. Empty stands for "none given"."""
 
     size: int = 0
@@ -232,9 +237,6 @@ class Base32(Kind[str]):
         if data and self.size not in (0, len(data)):
             raise BadValue(f"{shown(value)} stands for {len(data)} bytes; there must be {self.size}")
         return value
-
-    def write(self, value: str) -> str:
-        return write_string(value)
 
     def describe(self) -> str:
         return f"base32 text, {self.size} bytes" if self.size else "base32 text"
@@ -260,7 +262,7 @@ class NurlText(Kind[Nurl]):
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseUrl(Kind[str]):
+class DatabaseUrl(Text):
     """A PostgreSQL database, perhaps with a password, so messages don't show it. Empty stands for "none given"."""
 
     def read(self, value: object) -> str:
@@ -268,15 +270,12 @@ class DatabaseUrl(Kind[str]):
             raise BadValue('must be a database such as "postgresql://user:password@host/name", or empty')
         return value
 
-    def write(self, value: str) -> str:
-        return write_string(value)
-
     def describe(self) -> str:
         return "URL of a PostgreSQL database"
 
 
 @dataclass(frozen=True, slots=True)
-class Texts(Kind[tuple[str, ...]]):
+class Texts(ListOfTexts):
     """A list of short texts, none of them empty; `what` says what one of them is."""
 
     what: str
@@ -292,11 +291,27 @@ class Texts(Kind[tuple[str, ...]]):
             raise BadValue(*faults)
         return tuple(items)
 
-    def write(self, value: tuple[str, ...]) -> str:
-        return f"[{', '.join(map(write_string, value))}]"
-
     def describe(self) -> str:
         return f"{self.what}, or a list of them"
+
+
+@dataclass(frozen=True, slots=True)
+class Origins(ListOfTexts):
+    """A list of web origins, each as a browser writes it: a scheme, a host, and a port if it isn't the usual one."""
+
+    def read(self, value: object) -> tuple[str, ...]:
+        items = value if isinstance(value, list) else [value]
+        faults = [
+            f'must be the origin of a site such as "https://app.example", without a slash at the end, not {shown(item)}'
+            for item in items
+            if not isinstance(item, str) or not _ORIGIN.fullmatch(item)
+        ]
+        if faults:
+            raise BadValue(*faults)
+        return tuple(items)
+
+    def describe(self) -> str:
+        return "origin such as `https://app.example`, or a list of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +333,7 @@ class Directory(Kind[Path]):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoints(Kind[tuple[str, ...]]):
+class Endpoints(ListOfTexts):
     """
     Twisted's server endpoint strings, one or a list.
 
@@ -335,9 +350,6 @@ class Endpoints(Kind[tuple[str, ...]]):
             raise BadValue(*faults)
         return tuple(items)
 
-    def write(self, value: tuple[str, ...]) -> str:
-        return f"[{', '.join(map(write_string, value))}]"
-
     def describe(self) -> str:
         return "Twisted endpoint string, or a list of them"
 
@@ -350,6 +362,7 @@ def write_string(text: str) -> str:
 _ENDPOINT_EXAMPLE = '"tcp:3456:interface=127.0.0.1"'
 _ENDPOINT_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
 _HOST = re.compile(r"[^\s@/:?#\[\]]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?", re.ASCII)
 _UNESCAPED_COLON = re.compile(r"(?<!\\):")
 _WITH_PORT = ("tcp", "tcp6", "ssl")
 

@@ -25,6 +25,7 @@ from .kinds import (
     Location,
     Name,
     NurlText,
+    Origins,
     Processes,
     Size,
     Texts,
@@ -69,6 +70,11 @@ class Gateway:
         30.0,
         "How long a node that is told to stop lets running transfers finish before it aborts them.",
     )
+    unfinished_kept: float = key(
+        Duration(),
+        7 * 24 * 3600.0,
+        "How long an upload that can be resumed is kept after the last request for it; 0 = for ever.",
+    )
     spool_limit: int = key(
         Size(),
         1024 * MIB,
@@ -84,6 +90,21 @@ class Gateway:
         Boolean(),
         False,
         "Whether whoever has a file's cap may read it without a password; a cap is a secret itself.",
+    )
+    url_sha1: bool = key(
+        Boolean(),
+        False,
+        "Whether signed URLs may be signed with SHA-1, too, as old tools for OpenStack Swift do.",
+    )
+    hook_origins: tuple[str, ...] = key(
+        Origins(),
+        (),
+        'Sites that upload links may tell of files that have come (web hooks), such as ["https://app.example"].',
+    )
+    cors_origins: tuple[str, ...] = key(
+        Origins(),
+        (),
+        'Sites whose pages may use the node in a browser (CORS), such as ["https://app.example"], as its users may.',
     )
 
 
@@ -149,6 +170,7 @@ class Memory:
     uploads: int = key(_BUDGET, 128 * MIB, "Bodies on their way in, all clients together.")
     work: int = key(_BUDGET, 64 * MIB, "Shares between the codec and the peers.")
     downloads: int = key(_BUDGET, 48 * MIB, "Blocks and plaintext on their way out, all clients together.")
+    unpacking: int = key(_BUDGET, 64 * MIB, "What bodies that come packed (`Content-Encoding`) are unpacked in.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ line. `tahoeish config` prints what is in effect, or what is wrong.
 - A **size** is a number of bytes or a text such as `"64 MiB"` (B, KiB, MiB, GiB, TiB, kB, MB, GB, TB).
 - A **duration** is a number of seconds or a text such as `"30 s"` (ms, s, min, h, d).
 - An **endpoint** is a text that says where to listen: `"tcp:3456:interface=127.0.0.1"`, `"tcp6:3456"`,
-  `"unix:/run/tahoeish.sock"`, or any other of Twisted's server endpoint strings.
+  `"unix:/run/tahoeish.sock"`, `"ssl:443:privateKey=/path/key.pem:certKey=/path/cert.pem"` for
+  [HTTPS](../how-to/https.md), or any other of Twisted's server endpoint strings.
 
 On the command line, `--encoding 3/10` takes the place of `needed` and `total` (and lets `happy` be chosen
 anew), and `--listen` that of `listen`.

@@ -65,23 +65,13 @@ class Crew(NodeService):
             )
             for number in range(size)
         ]
-        self._starting: Deferred[None] | None = None
         self._reloading = DeferredLock()
 
     @property
     def nurl(self) -> Nurl | None:
         return None if self._nurl is None else Nurl.parse(self._nurl)
 
-    async def start(self) -> None:
-        self._starting = Deferred.fromCoroutine(self._start())
-        try:
-            await self._starting
-        finally:
-            self._starting = None
-
-    async def stop(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
+    async def _stop(self) -> None:
         ports, self._ports = self._ports, []
         for _, port in ports:
             await maybeDeferred(port.stopListening)
@@ -129,15 +119,15 @@ class Crew(NodeService):
         said = await first.begin()
         await together(worker.begin() for worker in others)
         self._take_notice(said)
-        self.urls = [url_of(port) for endpoint, port in self._ports[-len(self.config.gateway.listen) :]]
+        self.urls = [url_of(endpoint, port) for endpoint, port in self._ports[-len(self.config.gateway.listen) :]]
         self._directory.write_url(self.urls[0])
         log.info("{count} workers listen at {urls}", count=len(self._workers), urls=", ".join(self.urls))
 
     async def _listen(self, endpoints: tuple[str, ...]) -> None:
         for endpoint in endpoints:
-            if endpoint.partition(":")[0] not in ("tcp", "tcp4", "tcp6", "unix"):
+            if endpoint.partition(":")[0] not in ("tcp", "tcp4", "tcp6", "ssl", "unix"):
                 raise CannotListen(
-                    f"can't listen at {endpoint} with several workers, only at tcp, tcp6 and unix endpoints; set"
+                    f"can't listen at {endpoint} with several workers, only at tcp, tcp6, ssl and unix endpoints; set"
                     " workers = 1 in [gateway], or let a proxy do the rest"
                 )
             # Nobody is let in here: workers do that, with the same socket.

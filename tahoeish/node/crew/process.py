@@ -39,6 +39,7 @@ from tahoeish.node.crew.board import Board, Row
 from tahoeish.node.crew.listener import SharedListener
 from tahoeish.node.crew.messages import Message, Messages, message
 from tahoeish.node.directory import RunningNodeDirectory, VisitedNodeDirectory
+from tahoeish.node.listening import secured
 from tahoeish.node.service import Node
 from tahoeish.streams.request import StreamingSite
 
@@ -65,7 +66,8 @@ class Berth:
         descriptor = next(descriptor for at, descriptor in self._listeners if at == endpoint)
         self._listeners.remove((endpoint, descriptor))
         shared = factory is self._site
-        port = SharedListener(reactor, descriptor, factory, self._gives_way if shared else _never)
+        spoken = secured(endpoint, factory, reactor)
+        port = SharedListener(reactor, descriptor, spoken, self._gives_way if shared else _never)
         port.startListening()
         port.pauseProducing()
         return port

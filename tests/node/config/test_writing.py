@@ -24,6 +24,7 @@ from tahoeish.node.config.kinds import (
     Location,
     Name,
     NurlText,
+    Origins,
     Processes,
     Size,
     Texts,
@@ -54,6 +55,8 @@ def values_of(kind: Kind[Any]) -> st.SearchStrategy[Any]:
             return st.sampled_from(words)
         case Endpoints():
             return st.lists(endpoints, min_size=1, max_size=3).map(tuple)
+        case Origins():
+            return st.lists(st.sampled_from(["https://app.example", "http://localhost:8080"]), max_size=2).map(tuple)
         case Name():
             return printable
         case Directory():

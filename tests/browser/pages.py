@@ -1,0 +1,87 @@
+"""What tests do with our pages in a browser's window, and what they see there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.nodes import PATIENCE, NodeProcess
+from tests.people import password_of
+
+MS = 1000 * PATIENCE
+"""How long Playwright may wait."""
+
+_ABOUT_THE_LINE = ("net::ERR_", "Failed to load resource")
+
+
+class Window:
+    """A window of a user's, with a memory of its own."""
+
+    def __init__(self, context: Any, node: NodeProcess) -> None:
+        self.context = context
+        self.node = node
+        self.url = node.url
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page = context.new_page()
+        self.page.set_default_timeout(MS)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._note_console)
+        self.page.on("request", self._note_request)
+
+    def go(self, path: str = "/", *, user: str | None = None) -> None:
+        """Open a page of the node, logged in as the user."""
+        scheme, rest = self.url.split("//")
+        login = "" if user is None else f"{user}:{password_of(user).replace(' ', '%20')}@"
+        self.page.goto(f"{scheme}//{login}{rest.rstrip('/')}{path}")
+
+    def choose(self, *files: Path) -> None:
+        self.page.set_input_files("input.files", list(files))
+
+    def choose_folder(self, folder: Path) -> None:
+        self.page.set_input_files("input.folders", folder)
+
+    def slow_down(self, bytes_per_second: int) -> None:
+        """How fast things go out."""
+        conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        self.context.new_cdp_session(self.page).send("Network.emulateNetworkConditions", conditions)
+
+    def row(self, name: str) -> Any:
+        return self.page.locator(".transfers li", has_text=name)
+
+    def position(self, name: str) -> float:
+        """Of the bar, in bytes."""
+        bar = self.row(name).locator("progress")
+        return float(bar.evaluate("bar => bar.value")) if bar.count() else 0.0
+
+    def wait_for(self, name: str, state: str) -> None:
+        self.page.locator(f".transfers li.{state}", has_text=name).wait_for()
+
+    def link(self, name: str) -> str:
+        """Of a stored file."""
+        address: str = self.row(name).locator("a").get_attribute("href")
+        return address
+
+    def said(self) -> str:
+        text: str = self.page.locator(".said").text_content()
+        return text
+
+    def violations(self) -> Sequence[str]:
+        """What axe finds of the rules of WCAG 2.2, levels A and AA."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = Axe().run(self.page, options={"runOnly": {"type": "tag", "values": tags}})
+        return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found.response["violations"]]
+
+    def _note_console(self, message: Any) -> None:
+        # That a line was lost, and that something was refused, is what tests are about.
+        if message.type == "error" and not any(word in message.text for word in _ABOUT_THE_LINE):
+            self.errors.append(message.text)
+
+    def _note_request(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https"):
+            self.hosts.add(parts.netloc.rpartition("@")[2])

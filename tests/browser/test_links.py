@@ -1,0 +1,84 @@
+"""Somebody with an upload link and a browser, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.pages import Window
+from tests.nodes import NOT_DURABLE, NodeProcess, content_of, wait_until
+from tests.people import add_user, basic
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def ann_s_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with NodeProcess(tmp_path_factory.mktemp("links") / "node", NOT_DURABLE) as node:
+        add_user(node, "ann")
+        node.start()
+        assert node.request("MKCOL", "/files/inbox/", headers=basic("ann")).status == 201
+        yield node
+
+
+def new_link(node: NodeProcess, **wish: object) -> str:
+    """Its path."""
+    answer = node.request("POST", "/links", json.dumps({"folder": "/files/inbox", **wish}).encode(), basic("ann"))
+    assert answer.status == 201, answer
+    return "/drop/" + str(answer.json()["url"]).rpartition("/")[2]
+
+
+def test_a_guest_brings_files(
+    ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path, artefacts: Path
+) -> None:
+    contents = {"small.txt": b"a few bytes", "large.bin": content_of(20_000_000)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    window = open_window(ann_s_node)
+    window.go(new_link(ann_s_node, label="Pictures for Ann"))
+    assert window.violations() == []
+    window.choose(*(tmp_path / name for name in contents))
+    for name in contents:
+        window.wait_for(name, "done")
+    window.page.screenshot(path=artefacts / "guest-1280-light.png", full_page=True)
+    for name, content in contents.items():
+        assert ann_s_node.get(f"/files/inbox/{name}", basic("ann")).body == content
+
+
+def test_a_guest_s_upload_goes_on_after_a_reload(
+    ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    file = tmp_path / "film.bin"
+    file.write_bytes(content_of(20_000_000))
+    window = open_window(ann_s_node)
+    window.go(new_link(ann_s_node))
+    window.slow_down(8_000_000)
+    window.choose(file)
+    wait_until(lambda: window.position("film.bin") > 2_000_000, "a part of it is stored")
+    window.page.reload()
+    window.choose(file)
+    window.wait_for("film.bin", "done")
+    assert ann_s_node.get("/files/inbox/film.bin", basic("ann")).body == file.read_bytes()
+
+
+def test_what_a_link_does_not_take_is_refused_in_words(
+    ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    file = tmp_path / "large.bin"
+    file.write_bytes(bytes(2_000_000))
+    window = open_window(ann_s_node)
+    window.go(new_link(ann_s_node, max_size=1_000_000))
+    window.choose(file)
+    window.wait_for("large.bin", "failed")
+    assert "1000000" in window.row("large.bin").text_content()
+
+
+def test_an_expired_link_says_so(ann_s_node: NodeProcess, open_window: OpenWindow) -> None:
+    path = new_link(ann_s_node, expires_in=1)
+    wait_until(lambda: ann_s_node.get(path).status != 200, "it expires")
+    window = open_window(ann_s_node)
+    window.go(path)
+    assert "expired" in window.page.content()

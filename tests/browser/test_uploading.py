@@ -1,0 +1,178 @@
+"""Files that somebody puts in with a browser."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.pages import Window
+from tests.nodes import NOT_DURABLE, NodeProcess, content_of, running, wait_until
+from tests.people import add_user, basic
+
+OpenWindow = Callable[..., Window]
+
+LARGE = 50_000_000
+NAMES = ("one.bin", "two.bin", "three.bin")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in NAMES]
+    for seed, path in enumerate(paths):
+        path.write_bytes(content_of(LARGE, seed))
+    return paths
+
+
+@pytest.fixture
+def ann_s_node(tmp_path: Path) -> Iterator[NodeProcess]:
+    with NodeProcess(tmp_path / "node", NOT_DURABLE) as node:
+        add_user(node, "ann")
+        node.start()
+        yield node
+
+
+def restart(node: NodeProcess) -> None:
+    """Kill it, and start it again where it was."""
+    port = urlsplit(node.url).port
+    node.stop(signal.SIGKILL)
+    node.start("--listen", f"tcp:{port}:interface=127.0.0.1")
+
+
+def stored(node: NodeProcess, address: str) -> bytes:
+    answer = node.get(address, basic("ann"))
+    assert answer.status == 200, answer
+    return answer.body
+
+
+def test_goes_on_when_the_node_was_killed(ann_s_node: NodeProcess, open_window: OpenWindow, files: list[Path]) -> None:
+    window = open_window(ann_s_node)
+    window.go(user="ann")
+    window.slow_down(20_000_000)
+    window.choose(*files)
+    seen = {name: set[float]() for name in NAMES}
+
+    def all_have_moved() -> bool:
+        for name in NAMES:
+            seen[name].add(window.position(name))
+        return all(len(positions) > 2 for positions in seen.values())
+
+    wait_until(all_have_moved, "all three bars move")
+    assert "left" in window.row("one.bin").text_content()
+    restart(ann_s_node)
+    for path in files:
+        window.wait_for(path.name, "done")
+        assert stored(ann_s_node, window.link(path.name)) == path.read_bytes()
+    wait_until(lambda: window.said() == "3 of 3 files stored.", "it is said")
+
+
+def test_goes_on_after_a_reload(ann_s_node: NodeProcess, open_window: OpenWindow, files: list[Path]) -> None:
+    window = open_window(ann_s_node)
+    window.go(user="ann")
+    window.slow_down(8_000_000)
+    window.choose(files[0])
+    wait_until(lambda: window.position("one.bin") > 8_000_000, "a part of it is stored")
+    window.page.reload()
+    assert "Choose the same file again" in window.row("one.bin").text_content()
+    window.choose(files[0])
+    wait_until(lambda: window.position("one.bin") > 0, "it goes on")
+    assert window.position("one.bin") >= 4_000_000
+    window.wait_for("one.bin", "done")
+    assert window.row("one.bin").count() == 1
+    assert stored(ann_s_node, window.link("one.bin")) == files[0].read_bytes()
+    window.page.reload()
+    assert window.row("one.bin").count() == 0
+
+
+def test_pauses_and_cancels_by_keyboard(node: NodeProcess, open_window: OpenWindow, files: list[Path]) -> None:
+    window = open_window(node)
+    window.go()
+    window.slow_down(8_000_000)
+    window.choose(files[0])
+    wait_until(lambda: window.position("one.bin") > 0, "it moves")
+    pause = window.page.get_by_role("button", name="Pause: one.bin")
+    pause.focus()
+    window.page.keyboard.press("Enter")
+    window.wait_for("one.bin", "paused")
+    resume = window.page.get_by_role("button", name="Resume: one.bin")
+    assert resume.evaluate("button => button === document.activeElement")
+    window.page.keyboard.press("Enter")
+    window.wait_for("one.bin", "sending")
+    with window.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleting:
+        window.page.get_by_role("button", name="Cancel: one.bin").press("Enter")
+    assert deleting.value.status == 204
+    assert window.row("one.bin").count() == 0
+    wait_until(lambda: not node.incoming(), "nothing is left of it")
+
+
+def test_a_folder_keeps_its_names(node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:
+    names = {"a.txt", "in/b & ü#?.txt", "in/deeper/empty", "in/deeper/large.bin"}
+    for name in names:
+        path = tmp_path / "holidays" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if name.endswith("empty") else content_of(3_000_000 if "large" in name else 90))
+    window = open_window(node)
+    window.go("/files/")
+    window.choose_folder(tmp_path / "holidays")
+    for name in names:
+        window.wait_for(f"holidays/{name}", "done")
+        assert node.get(window.link(f"holidays/{name}")).body == (tmp_path / "holidays" / name).read_bytes()
+    window.page.get_by_role("link", name="Show them in the folder").click()
+    window.page.get_by_role("link", name="holidays/").click()
+    assert window.page.get_by_role("link", name="a.txt").count() == 1
+
+
+def test_what_is_dropped_or_pasted_is_stored(node: NodeProcess, open_window: OpenWindow) -> None:
+    window = open_window(node)
+    window.go()
+    window.page.evaluate(
+        """() => {
+            for (const [kind, of] of [[DragEvent, "drop"], [ClipboardEvent, "paste"]]) {
+                const data = new DataTransfer();
+                data.items.add(new File(["some bytes"], of + ".txt"));
+                const event = new kind(of, { dataTransfer: data, clipboardData: data, bubbles: true });
+                document.body.dispatchEvent(event);
+            }
+        }"""
+    )
+    for name in ("drop.txt", "paste.txt"):
+        window.wait_for(name, "done")
+        assert node.get(window.link(name)).body == b"some bytes"
+
+
+def test_what_is_too_large_is_refused_in_words(open_window: OpenWindow, tmp_path: Path) -> None:
+    file = tmp_path / "large.bin"
+    file.write_bytes(bytes(2_000_000))
+    with running(tmp_path / "node", {**NOT_DURABLE, "gateway": {"max_upload_size": 1_000_000}}) as node:
+        window = open_window(node)
+        window.go()
+        window.choose(file)
+        window.wait_for("large.bin", "failed")
+        assert "larger than the 1.0 MB that are taken here" in window.row("large.bin").text_content()
+
+
+def test_what_exceeds_the_quota_is_refused_in_words(open_window: OpenWindow, tmp_path: Path) -> None:
+    file = tmp_path / "large.bin"
+    file.write_bytes(bytes(2_000_000))
+    with NodeProcess(tmp_path / "node", NOT_DURABLE) as node:
+        add_user(node, "ann", "--quota", "1MB")
+        node.start()
+        window = open_window(node)
+        window.go("/files/", user="ann")
+        window.choose(file)
+        window.wait_for("large.bin", "failed")
+        assert "quota" in window.row("large.bin").text_content()
+
+
+def test_a_form_does_without_scripts(node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:
+    file = tmp_path / "plain.txt"
+    file.write_bytes(b"by a form")
+    window = open_window(node, java_script_enabled=False)
+    window.go()
+    window.page.get_by_label("Files", exact=True).first.set_input_files(file)
+    window.page.get_by_role("button", name="Store").click()
+    link = window.page.get_by_role("link", name="plain.txt").get_attribute("href")
+    assert node.get(link).body == b"by a form"
