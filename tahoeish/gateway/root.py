@@ -221,7 +221,8 @@ def gateway_root(
             Memory("downloads", reading.used, reading.capacity, reading.waiting),
         ]
 
-    root.putChild(b"status", Status(Sources(peers, workers, uploads.keeper, memory, trouble, clock)))
+    sources = Sources(peers, workers, uploads.keeper, uploader.kept_waiting, memory, trouble, clock)
+    root.putChild(b"status", Status(sources))
     root.putChild(assets.ADDRESS.strip("/").encode(), Assets())
     root.putChild(UPLOADS.strip("/").encode(), UploadsResource(uploads))
     return root

@@ -128,6 +128,10 @@ class ShareSet:
     def peers_used(self) -> int:
         return len({stream.peer for stream in self._streams.values() if stream.problem is None})
 
+    def slow_peers(self, seconds: float) -> set[str]:
+        """Those that have been busy with one thing for longer than that."""
+        return {stream.peer for stream in self._streams.values() if stream.waited > seconds}
+
     def holders(self) -> dict[int, set[str]]:
         """The peers that hold each share, or will."""
         holders = {number: set(names) for number, names in self._existing.items()}

@@ -79,6 +79,13 @@ class ShareStream:
     def number(self) -> int:
         return self.writer.number
 
+    @property
+    def waited(self) -> float:
+        """How long the peer has been busy with the oldest thing that it was asked for, in seconds."""
+        if not self._working:
+            return 0.0
+        return self._clock.seconds() - (min(self._working.values()) - self._timeout)
+
     def send(self, offset: int, block: Buffer, taken: Callable[[], None]) -> None:
         """Calls `taken` when the peer has the block, or the share is lost; then the block is no longer needed."""
         if self.problem is not None:

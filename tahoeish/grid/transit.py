@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -26,7 +27,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Means:
-    """What a file needs to get on. `peer_timeout`: how long a peer may take over one thing, in seconds."""
+    """
+    What a file needs to get on. `peer_timeout`: how long a peer may take over one thing, in seconds; `under_way`: where
+    its shares can be watched.
+    """
 
     peers: Callable[[], Sequence[IStoragePeer]]
     encoding: EncodingChoice
@@ -34,6 +38,7 @@ class Means:
     run_in_thread: ThreadRunner
     clock: IReactorTime
     peer_timeout: float
+    under_way: WeakSet[ShareSet]
 
 
 class Transit:
@@ -78,6 +83,7 @@ class Transit:
             whole=whole,
             lasting=lasting,
         )
+        means.under_way.add(self.shares)
 
     async def attempt(self, work: Coroutine[Any, Any, T]) -> T:
         """Waits for it. Raises what has spoiled the file, if something has, and cancels the work for that."""

@@ -10,8 +10,10 @@ become visible.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakSet
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -27,7 +29,7 @@ from tahoeish.grid.errors import FileTooLarge, LengthNeeded
 from tahoeish.grid.peer import IStoragePeer
 from tahoeish.grid.placement import happiness
 from tahoeish.grid.road import FEWEST_SEGMENTS
-from tahoeish.grid.shareset import EncodingChoice, IncompleteFile
+from tahoeish.grid.shareset import EncodingChoice, IncompleteFile, ShareSet
 from tahoeish.grid.spool import SpoolRoom
 from tahoeish.grid.transit import Means, Transit
 from tahoeish.streams.budget import ByteBudget, Promise, SegmentAllowance
@@ -76,6 +78,7 @@ class Uploader:
     random_bytes: Callable[[int], bytes]
     peer_timeout: float
     spool_room: SpoolRoom
+    under_way: WeakSet[ShareSet] = field(default_factory=WeakSet, repr=False)
 
     async def upload(
         self, source: AsyncIterable[Buffer], length: int | None, *, size_hint: int | None = None
@@ -173,7 +176,12 @@ class Uploader:
 
     def means(self) -> Means:
         # The encoding of an upload stays what it was when it began.
-        return Means(self.peers, self.encoding, self.budget, self.run_in_thread, self.clock, self.peer_timeout)
+        encoding, timeout = self.encoding, self.peer_timeout
+        return Means(self.peers, encoding, self.budget, self.run_in_thread, self.clock, timeout, self.under_way)
+
+    def kept_waiting(self, seconds: float) -> Mapping[str, int]:
+        """The peers that have been busy with one thing for longer than that, and for how many uploads."""
+        return Counter(name for shares in self.under_way for name in shares.slow_peers(seconds))
 
     def uploaded(self, file: FinishedFile, transit: Transit) -> Uploaded:
         holders = transit.shares.holders()

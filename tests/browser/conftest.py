@@ -16,10 +16,6 @@ from tests.nodes import NodeProcess, node
 
 __all__ = ["node"]
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="NOT TESTED: Playwright is missing. Install it: pip install 'tahoeish[browser]'"
-)
-
 _HERE = Path(__file__).parent
 
 
@@ -33,11 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
+    reason = "NOT TESTED: Playwright is missing. Install it: pip install 'tahoeish[browser]'"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("NOT TESTED: Chromium is missing. Install it: apt-get install chromium")
-    # Its sandbox needs what containers and root haven't.
-    options = ["--no-sandbox"] if os.getuid() == 0 else []
+    # Its sandbox needs what root hasn't, and its shared memory more than containers have.
+    options = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.getuid() == 0 else [])]
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=options)
         yield browser

@@ -108,6 +108,21 @@ def test_pauses_and_cancels_by_keyboard(node: NodeProcess, open_window: OpenWind
     wait_until(lambda: not node.incoming(), "nothing is left of it")
 
 
+def test_only_one_window_sends_a_file(node: NodeProcess, open_window: OpenWindow, files: list[Path]) -> None:
+    first = open_window(node)
+    first.go()
+    first.slow_down(4_000_000)
+    first.choose(files[0])
+    wait_until(lambda: first.position("one.bin") > 0, "it moves")
+    second = Window(first.context, node)
+    second.go()
+    second.choose(files[0])
+    second.wait_for("one.bin", "done")
+    first.wait_for("one.bin", "paused")
+    assert "another window" in first.row("one.bin").text_content()
+    assert node.get(second.link("one.bin")).body == files[0].read_bytes()
+
+
 def test_a_folder_keeps_its_names(node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:
     names = {"a.txt", "in/b & ü#?.txt", "in/deeper/empty", "in/deeper/large.bin"}
     for name in names:

@@ -122,6 +122,16 @@ class TestLosingPeers:
         assert grid.held() == 0
 
 
+    def test_a_peer_that_keeps_uploads_waiting_is_told(self, grid: FolderGrid) -> None:
+        grid.peers[4].fault = stalling("write")
+        uploading = grid.upload(DATA)
+        grid.clock.advance(3)
+        assert grid.uploader.kept_waiting(2) == {"peer4": 1} and grid.uploader.kept_waiting(4) == {}
+        grid.clock.advance(STALL_SECONDS)
+        succeeded(uploading)
+        assert grid.uploader.kept_waiting(2) == {}
+
+
 class TestEndingEarly:
     def test_a_source_that_breaks_leaves_nothing(self, grid: FolderGrid) -> None:
         tap = Tap()

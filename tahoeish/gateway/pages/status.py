@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +14,7 @@ from tahoeish.gateway.errors import prefers_json, write_text
 from tahoeish.gateway.page import WorkerLine
 from tahoeish.gateway.pages import policy
 from tahoeish.gateway.pages.status_page import (
+    SLOW_SECONDS,
     Facts,
     Memory,
     PeerState,
@@ -43,11 +44,15 @@ _BY_SECRET = {
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the facts come from. `memory` tells what is used of each budget."""
+    """
+    Where the facts come from. `memory` tells what is used of each budget, `kept_waiting` for how many uploads each peer
+    has been busy for longer than so many seconds.
+    """
 
     peers: Callable[[], Sequence[IStoragePeer]]
     workers: Callable[[], Sequence[WorkerLine]]
     keeper: Keeper
+    kept_waiting: Callable[[float], Mapping[str, int]]
     memory: Callable[[], Sequence[Memory]]
     trouble: Trouble
     clock: IReactorTime
@@ -98,8 +103,9 @@ class Status(AsyncResource):
         try:
             space = await peer.available_space()
         except PeerError as error:
-            return PeerState(peer.name, error.reason, None, None)
-        return PeerState(peer.name, "", space, clock.seconds() - asked)
+            return PeerState(peer.name, error.reason, None, None, 0)
+        holds_up = self._sources.kept_waiting(SLOW_SECONDS).get(peer.name, 0)
+        return PeerState(peer.name, "", space, clock.seconds() - asked, holds_up)
 
 
 def _is_watching(request: StreamingRequest) -> bool:

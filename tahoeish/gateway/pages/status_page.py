@@ -39,12 +39,16 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """`problem` is empty for one that is there; `seconds`: how long it took to say so."""
+    """
+    `problem` is empty for one that is there; `seconds`: how long it took to say so. `holds_up`: how many uploads have
+    waited for it for a while.
+    """
 
     name: str
     problem: str
     space: int | None
     seconds: float | None
+    holds_up: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def status_page(facts: Facts) -> str:
     sections = [
         _section("transfers", "Transfers", _transfers(facts)),
         _section("unfinished", "Unfinished uploads", _unfinished(facts)),
-        _section("peers", "Peers", _table("Peer|State|Room|Answers in", map(_peer, facts.peers))),
+        _section("peers", "Peers", _table("Peer|State|Room|Answers in|Holds up uploads", map(_peer, facts.peers))),
         _section("memory", "Memory", _table("For|In use||Waiting for it", map(_memory, facts.memory))),
         _section("trouble", "Recent errors", _trouble(facts)),
     ]
@@ -138,14 +142,15 @@ def _upload(upload: Unfinished) -> list[str]:
 
 def _peer(peer: PeerState) -> list[str]:
     if peer.problem:
-        return [html.escape(peer.name), f'<span class="failed">{html.escape(peer.problem)}</span>', "", ""]
+        return [html.escape(peer.name), f'<span class="failed">{html.escape(peer.problem)}</span>', "", "", ""]
     assert peer.seconds is not None
-    slow = peer.seconds > SLOW_SECONDS
+    slow = peer.seconds > SLOW_SECONDS or peer.holds_up
     return [
         html.escape(peer.name),
         '<span class="failed">slow</span>' if slow else "there",
         "not said" if peer.space is None else f"{_bytes(peer.space)} free",
         f"{peer.seconds * 1000:.0f} ms",
+        str(peer.holds_up),
     ]
 
 

@@ -13,7 +13,7 @@ from tahoeish.gateway.dav.folder_page import Order, parse_order
 from tahoeish.namespace.entries import Content, Entry, Kind, Version
 from tests.gateway.dav.webdav import Folder
 from tests.gateway.test_page import NASTY, TEXTS, Seen
-from tests.nodes import NodeProcess, content_of
+from tests.nodes import content_of
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
