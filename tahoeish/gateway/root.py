@@ -210,9 +210,8 @@ def gateway_root(
     root.putChild(SWIFT_ROOT.strip("/").encode(), SignedFiles(links, names, names_of_files, forms, file_options))
     root.putChild(LINKS.strip("/").encode(), LinksResource(links, viewer_of))
     root.putChild(DROP.strip("/").encode(), Drop(links.arrivals, receiver, intake, TusServer(uploads)))
-    root.putChild(
-        REMOTE.encode(), ChunkedUploads(names, viewer_of, file_options, uploads, uploader.spool_room, clock)
-    )
+    root.putChild(REMOTE.encode(), ChunkedUploads(names, viewer_of, file_options, uploads, uploader.spool_room, clock))
+
     def memory() -> list[Memory]:
         work, reading, allowance = uploader.budget, downloader.budget, uploader.allowance
         return [

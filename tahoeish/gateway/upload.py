@@ -58,9 +58,7 @@ class Receiver:
     `convergence_secret` is the node's own, for clients that want the same cap for the same content.
     """
 
-    def __init__(
-        self, uploader: Uploader, deliveries: Deliveries, max_size: int, convergence_secret: bytes
-    ) -> None:
+    def __init__(self, uploader: Uploader, deliveries: Deliveries, max_size: int, convergence_secret: bytes) -> None:
         self._uploader = uploader
         self._deliveries = deliveries
         self._max_size = max_size

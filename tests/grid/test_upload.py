@@ -121,7 +121,6 @@ class TestLosingPeers:
         assert all(not path.startswith("peer4") for path in grid.files())
         assert grid.held() == 0
 
-
     def test_a_peer_that_keeps_uploads_waiting_is_told(self, grid: FolderGrid) -> None:
         grid.peers[4].fault = stalling("write")
         uploading = grid.upload(DATA)

@@ -96,7 +96,7 @@ def _opening(path: Path) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title} - tahoeish</title>{style_link()}</head>'
+        f"<title>{title} - tahoeish</title>{style_link()}</head>"
         f'<body class="listing"><nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
         f'<h1 class="unseen">{title}</h1>'
     )
