@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from tahoeish.storage.writeback import begin_writing
 from tahoeish.streams.threads import ThreadRunner
 from tahoeish.streams.together import Together
 
@@ -68,6 +69,12 @@ def take_together(steps: Sequence[Step[Any]]) -> list[Any]:
 def _sync_all(unsafe: dict[Unsafe, list[int]]) -> dict[int, OSError]:
     """Which of the steps can't be told that all is safe, and why."""
     faults: dict[int, OSError] = {}
+    files = [thing for thing in unsafe if isinstance(thing, int)]
+    if len(files) > 1:
+        # Otherwise each file gets its place on the disk when it is its turn, and needs a commit of the file system's
+        # journal for itself.
+        for file in files:
+            begin_writing(file)
     for thing, steps in unsafe.items():
         try:
             sync(thing)
