@@ -5,7 +5,7 @@ from __future__ import annotations
 USUAL = 2 * 1024 * 1024
 """Bytes: a request costs as much as many blocks do."""
 
-LONGEST = 6 * 1024 * 1024
+LONGEST = 3 * 1024 * 1024
 """For a client that drinks faster than we fetch. For another one it would only lie there."""
 
 
