@@ -24,7 +24,7 @@ from tahoeish.gateway.links.arrivals import KIND as ARRIVAL
 from tahoeish.gateway.links.arrivals import Arrivals
 from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.gateway.resource import NotFound
-from tahoeish.gateway.root import HEADERS, gateway_root
+from tahoeish.gateway.root import HEADERS, GatewayMeans, gateway_root
 from tahoeish.gateway.uploads.asked import Limits
 from tahoeish.gateway.whence import is_loopback
 from tahoeish.grid.download import Downloader
@@ -264,7 +264,7 @@ class GatewayService:
             leads=self._surroundings.leads,
         )
         self._uploads = self._make_uploads(names, uploader, downloader, self._links.means.arrivals)
-        return gateway_root(
+        means = GatewayMeans(
             peers=peers,
             workers=self._surroundings.workers,
             uploader=uploader,
@@ -281,6 +281,7 @@ class GatewayService:
             links=self._links.means,
             trouble=self._trouble,
         )
+        return gateway_root(means)
 
     def _make_uploads(
         self, names: Names, uploader: Uploader, downloader: Downloader, arrivals: Arrivals

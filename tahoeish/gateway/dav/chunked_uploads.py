@@ -30,8 +30,7 @@ from tahoeish.gateway.resource import AsyncResource
 from tahoeish.gateway.uploads.asked import Append, Cancel, Query, UploadRefused, expect_uncoded
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Continue, Decision, Refuse, Replay, Tell
-from tahoeish.gateway.uploads.final import FinalAnswer
-from tahoeish.gateway.uploads.nextcloud import (
+from tahoeish.gateway.uploads.dialects.nextcloud import (
     FINAL_NAME,
     Assembly,
     Chunk,
@@ -41,6 +40,7 @@ from tahoeish.gateway.uploads.nextcloud import (
     parse_chunk,
     total_length,
 )
+from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.gateway.uploads.targets import CAP, with_claims

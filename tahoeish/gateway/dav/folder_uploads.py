@@ -10,11 +10,11 @@ from tahoeish.gateway.dav.naming import expect_room, name_target
 from tahoeish.gateway.dav.visit import Names, Visit
 from tahoeish.gateway.errors import Refused
 from tahoeish.gateway.filenames import told_type
-from tahoeish.gateway.uploads import tus
 from tahoeish.gateway.uploads.asked import expect_uncoded, number_in
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.dialects import tus
+from tahoeish.gateway.uploads.dialects.tus_server import TusServer
 from tahoeish.gateway.uploads.targets import with_claims
-from tahoeish.gateway.uploads.tus_server import TusServer
 from tahoeish.namespace.names import Path, check_name
 from tahoeish.streams.request import StreamingRequest
 

@@ -17,8 +17,8 @@ from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.gateway.file import FileServer
 from tahoeish.gateway.resource import AsyncResource, argument
 from tahoeish.gateway.upload import Receiver
-from tahoeish.gateway.uploads import tus
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.intake import Intake
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream

@@ -21,13 +21,13 @@ from tahoeish.gateway.page import page
 from tahoeish.gateway.pages import policy
 from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.gateway.upload import Receiver
-from tahoeish.gateway.uploads import tus
 from tahoeish.gateway.uploads.asked import media_type, number_in
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.dialects import tus
+from tahoeish.gateway.uploads.dialects.tus_server import TusServer
 from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.intake import Intake
 from tahoeish.gateway.uploads.room import at_most
-from tahoeish.gateway.uploads.tus_server import TusServer
 from tahoeish.grid.errors import GridError
 from tahoeish.namespace.errors import NamespaceError
 from tahoeish.namespace.upload_links import UploadLink

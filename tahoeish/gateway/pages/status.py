@@ -24,7 +24,7 @@ from tahoeish.gateway.pages.status_page import (
 )
 from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.gateway.resource import AsyncResource, argument
-from tahoeish.gateway.uploads import tus
+from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.keeper import Keeper
 from tahoeish.grid.peer import IStoragePeer, PeerError
 from tahoeish.grid.resumable import Progress

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tahoeish.gateway.uploads import ietf, pieces
 from tahoeish.gateway.uploads.asked import Fields, expect_uncoded, is_coded, media_type
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.dialects import ietf, pieces
+from tahoeish.gateway.uploads.dialects.ietf_server import IetfServer
+from tahoeish.gateway.uploads.dialects.pieces_server import FORM, PiecesServer
 from tahoeish.gateway.uploads.goal import Goal
-from tahoeish.gateway.uploads.ietf_server import IetfServer
-from tahoeish.gateway.uploads.pieces_server import FORM, PiecesServer
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.targets import with_claims
 from tahoeish.streams.body import BodyStream

@@ -7,17 +7,17 @@ from typing import Protocol
 
 from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.gateway.resource import AsyncResource
-from tahoeish.gateway.uploads import ietf, ietf_server, pieces, pieces_server, tus, tus_server
 from tahoeish.gateway.uploads.asked import expect_uncoded
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.dialects import ietf, ietf_server, pieces, pieces_server, tus, tus_server
+from tahoeish.gateway.uploads.dialects.ietf_server import IetfServer
+from tahoeish.gateway.uploads.dialects.pieces_server import PiecesServer
+from tahoeish.gateway.uploads.dialects.tus_server import TusServer
 from tahoeish.gateway.uploads.events import EventsServer
 from tahoeish.gateway.uploads.goal import Goal
-from tahoeish.gateway.uploads.ietf_server import IetfServer
 from tahoeish.gateway.uploads.intake import Intake
-from tahoeish.gateway.uploads.pieces_server import PiecesServer
 from tahoeish.gateway.uploads.services import UPLOADS, Services
 from tahoeish.gateway.uploads.targets import CAP
-from tahoeish.gateway.uploads.tus_server import TusServer
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import StreamingRequest
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tahoeish.gateway.uploads.ietf import PARTIAL_UPLOAD
+from tahoeish.gateway.uploads.dialects.ietf import PARTIAL_UPLOAD
 from tests.nodes import NOT_DURABLE, Answer, NodeProcess, content_of, curl, running, wait_until
 from tests.people import add_user, basic, bearer, new_token
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tahoeish.gateway.links.tempurl import signed_address
-from tahoeish.gateway.uploads.ietf import PARTIAL_UPLOAD
+from tahoeish.gateway.uploads.dialects.ietf import PARTIAL_UPLOAD
 from tests.nodes import NOT_DURABLE, SCRIPTS, Answer, NodeProcess, content_of, curl, head, running, wait_until
 from tests.people import add_user, administer, administered, basic
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tahoeish.gateway.uploads.ietf import PARTIAL_UPLOAD
+from tahoeish.gateway.uploads.dialects.ietf import PARTIAL_UPLOAD
 from tests.gateway.uploads.watching import events, wait_until_received
 from tests.nodes import NodeProcess, content_of, head
 

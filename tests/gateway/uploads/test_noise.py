@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.uploads import ietf, tus
+from tahoeish.gateway.uploads.dialects import ietf, tus
 from tests.gateway.uploads.watching import events
 from tests.nodes import NodeProcess, RawClient, content_of, head
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tahoeish.gateway.uploads import ietf, tus
 from tahoeish.gateway.uploads.asked import Limits
 from tahoeish.gateway.uploads.decisions import Reason, Refuse
-from tahoeish.gateway.uploads.ietf import Dialect
+from tahoeish.gateway.uploads.dialects import ietf, tus
+from tahoeish.gateway.uploads.dialects.ietf import Dialect
 
 LIMITS = Limits(max_size=1000, min_append_size=5, max_age=60)
 

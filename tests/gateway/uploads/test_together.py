@@ -7,7 +7,6 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.uploads import ietf, pieces, tus
 from tahoeish.gateway.uploads.asked import Answer, Asked, Fields, Limits, Options, UploadRefused
 from tahoeish.gateway.uploads.decisions import (
     Begin,
@@ -22,7 +21,8 @@ from tahoeish.gateway.uploads.decisions import (
     RollBack,
     Tell,
 )
-from tahoeish.gateway.uploads.ietf import Dialect
+from tahoeish.gateway.uploads.dialects import ietf, pieces, tus
+from tahoeish.gateway.uploads.dialects.ietf import Dialect
 from tahoeish.gateway.uploads.session import Phase, Session
 
 CONTENT = bytes(range(256))

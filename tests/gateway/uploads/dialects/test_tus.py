@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.uploads import tus
 from tahoeish.gateway.uploads.asked import Append, Cancel, Create, Options, Query, UploadRefused
 from tahoeish.gateway.uploads.decisions import Continue, Tell
+from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.streams.digests import DigestError, claims_of
 
 TUS = {"tus-resumable": "1.0.0"}

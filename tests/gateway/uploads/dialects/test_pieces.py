@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.uploads import pieces
 from tahoeish.gateway.uploads.asked import Append, Query, UploadRefused
 from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
-from tahoeish.gateway.uploads.pieces import ContentRange, Whereabouts, parse_content_range, read_piece, read_plain
+from tahoeish.gateway.uploads.dialects import pieces
+from tahoeish.gateway.uploads.dialects.pieces import (
+    ContentRange,
+    Whereabouts,
+    parse_content_range,
+    read_piece,
+    read_plain,
+)
 
 
 @pytest.mark.parametrize(

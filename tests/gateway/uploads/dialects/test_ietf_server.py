@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tahoeish.gateway.uploads.ietf import INCONSISTENT_LENGTH, MISMATCHING_OFFSET, PARTIAL_UPLOAD
+from tahoeish.gateway.uploads.dialects.ietf import INCONSISTENT_LENGTH, MISMATCHING_OFFSET, PARTIAL_UPLOAD
 from tests.gateway.uploads.watching import wait_until_received
 from tests.nodes import Answer, NodeProcess, RawClient, chunk, content_of, head, wait_until
 

@@ -9,10 +9,10 @@ from contextlib import aclosing
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
-from tahoeish.gateway.uploads import tus
 from tahoeish.gateway.uploads.asked import Answer, Append, Asked, Options, UploadRefused
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Refuse, Replay, Tell
+from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import UPLOADS, Services, address_of, write_answer

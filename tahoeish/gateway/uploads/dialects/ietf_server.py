@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from twisted.internet.task import LoopingCall
 
-from tahoeish.gateway.uploads import ietf
 from tahoeish.gateway.uploads.asked import Append, Asked, Cancel, Create, Fields, Options, is_verified
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Reason, Refuse, Replay, Tell
+from tahoeish.gateway.uploads.dialects import ietf
+from tahoeish.gateway.uploads.dialects.ietf import Dialect
 from tahoeish.gateway.uploads.final import FinalAnswer
-from tahoeish.gateway.uploads.ietf import Dialect
 from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import Services, address_of, encoded, write_answer
 from tahoeish.gateway.uploads.session import Phase

@@ -11,10 +11,10 @@ from tahoeish.chk import base32
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.errors import WrongLength
 from tahoeish.gateway.errors import prefers_json, write_text
-from tahoeish.gateway.uploads import pieces
 from tahoeish.gateway.uploads.asked import Answer, Append, Asked, Cancel, Fields, Query, UploadRefused, media_type
 from tahoeish.gateway.uploads.asking import ContentCheck, fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Reason, Refuse, Replay, Tell
+from tahoeish.gateway.uploads.dialects import pieces
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.live import LiveSession

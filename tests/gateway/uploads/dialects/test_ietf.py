@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.uploads import ietf
 from tahoeish.gateway.uploads.asked import Append, Cancel, Create, Fields, Limits, Options, Query, UploadRefused
 from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
-from tahoeish.gateway.uploads.ietf import Dialect
+from tahoeish.gateway.uploads.dialects import ietf
+from tahoeish.gateway.uploads.dialects.ietf import Dialect
 
 LIMITS = Limits(max_size=1000, min_append_size=5, max_age=60)
 PARTIAL = {"content-type": "application/partial-upload"}

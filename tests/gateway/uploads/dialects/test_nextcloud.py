@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tahoeish.gateway.uploads.asked import UploadRefused
-from tahoeish.gateway.uploads.nextcloud import (
+from tahoeish.gateway.uploads.dialects.nextcloud import (
     MAX_CHUNKS,
     Assembly,
     Chunk,
