@@ -38,7 +38,7 @@ from tahoeish.streams.channel import Channel, RequestFlow
 from tahoeish.streams.http1 import Http1Channel
 
 if TYPE_CHECKING:
-    from tahoeish.streams.http2 import Http2Connection
+    from tahoeish.streams.http2.connection import Http2Connection
 
 log = Logger()
 
@@ -423,7 +423,7 @@ class StreamingSite(server.Site):
     def build_http2(self) -> Http2Connection:
         """The protocol of a client that has chosen HTTP/2."""
         # Here, because the packages that it needs may be missing where nobody speaks it.
-        from tahoeish.streams.http2 import Http2Connection
+        from tahoeish.streams.http2.connection import Http2Connection
 
         return Http2Connection(self)
 

@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.request import IStreamingResource, StreamingRequest
-from tests.streams.http2_client import MemoryClient
+from tests.streams.http2.client import MemoryClient
 from tests.streams.wire import Connection
 
 

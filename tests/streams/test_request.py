@@ -372,7 +372,9 @@ class TestEndings:
         connection = Connection(resource)
         connection.send(PUT % 6 + b"abc")
         connection.cut()
-        failures = []
+        received, failures = list[bytes | bytearray](), []
+        resource.body.read().addCallback(received.append)
+        assert received == [b"abc"]
         for _ in range(2):
             resource.body.read().addErrback(lambda failure: failures.append(failure.value))
         resource.go.callback(None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.nodes import RawClient, curl, head, wait_until
+from tests.streams.running_site import RunningSite
 from tests.streams.site_process import IDLE_TIMEOUT
 
 GIB = 1024 * 1024 * 1024
 
 
-class Site:
+class Site(RunningSite):
     """The site of `site_process`."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process = process
-        self.port = port
 
     def connect(self) -> RawClient:
         return RawClient(("127.0.0.1", self.port))
@@ -35,27 +30,14 @@ class Site:
         """Bytes of the body that is held back that have left the kernel."""
         return int(self.ask("/received"))
 
-    def memory(self) -> int:
-        """What the process holds, in bytes."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("Linux tells no VmRSS")
+    def memory_held(self) -> int:
+        return self.memory("VmRSS")
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.streams.site_process"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        yield Site(process, int(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.communicate()
+    with Site("tests.streams.site_process") as site:
+        yield site
 
 
 def fill_up(client: RawClient) -> int:
@@ -77,11 +59,11 @@ def test_a_body_that_is_not_read_gets_stuck(site: Site) -> None:
         # Whatever is made once, for the first request, is made now.
         site.received()
         client.send(head("PUT", "/held", {"Content-Length": str(GIB)}))
-        before = site.memory()
+        before = site.memory_held()
         sent = fill_up(client)
         assert sent < 64 * 1024 * 1024, "the kernel's buffers are smaller"
         assert site.received() <= 256 * 1024
-        assert site.memory() - before < 2 * 1024 * 1024
+        assert site.memory_held() - before < 2 * 1024 * 1024
 
 
 def test_a_client_that_was_held_back_is_not_idle(site: Site) -> None:

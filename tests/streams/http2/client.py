@@ -25,7 +25,7 @@ from hyperframe.frame import GoAwayFrame
 from twisted.internet.task import Clock
 from twisted.web.resource import IResource
 
-from tahoeish.streams.http2 import Http2Connection
+from tahoeish.streams.http2.connection import Http2Connection
 from tahoeish.streams.request import BodyLimits, StreamingSite
 from tests.nodes import PATIENCE
 from tests.streams.wire import Transport
@@ -131,8 +131,9 @@ def _texts(fields: object) -> dict[str, str]:
 class MemoryClient(Http2Client):
     """Connected to a site in memory, whose time passes when it is told to."""
 
-    def __init__(self, resource: IResource, limits: BodyLimits | None = None) -> None:
+    def __init__(self, resource: IResource, limits: BodyLimits | None = None, *, drinks: bool = True) -> None:
         super().__init__()
+        self.drinks = drinks
         self.clock = Clock()
         self.site = StreamingSite(resource, reactor=self.clock, limits=limits)
         self.connection: Http2Connection = self.site.build_http2()
@@ -158,6 +159,13 @@ class MemoryClient(Http2Client):
         for _ in range(seconds):
             self.clock.advance(1)
             self.swap()
+
+    def put(self, path: str, data: bytes, fields: Fields = (), *, ended: bool = False) -> int:
+        """Begin an upload, with as much of the data as may be sent at once; gives the number of its stream."""
+        number = self.begin("PUT", path, fields)
+        self.send(number, data, ended=ended)
+        self.swap()
+        return number
 
     def ask(self, method: str, path: str, body: bytes = b"", fields: Fields = ()) -> Answer:
         """A whole request, and what has come of its response."""

@@ -18,7 +18,7 @@ from tahoeish.streams.body import BodyMalformed, BodyTruncated
 from tahoeish.streams.channel import take_expectation
 
 if TYPE_CHECKING:
-    from tahoeish.streams.http2 import Http2Connection
+    from tahoeish.streams.http2.connection import Http2Connection
     from tahoeish.streams.request import StreamingRequest, StreamingSite
 
 INITIAL_WINDOW = 65535

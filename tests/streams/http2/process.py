@@ -1,5 +1,6 @@
 """
-A streaming site with HTTPS as a program: `python -m tests.streams.http2_process KEY CERTIFICATE`. Prints its port.
+A streaming site with HTTPS as a program: `python -m tests.streams.http2.process KEY CERTIFICATE SECONDS`, which are its
+patience with a client that does nothing. Prints its port.
 
 `PUT /read...` is read, and `PUT /stuck` isn't before somebody asks for `/go/stuck`; both answer with the number of
 bytes. `PUT /read-slowly` is answered long after a connection would be idle, `PUT /refused` with 413, `/talk` in several
@@ -77,8 +78,9 @@ def main() -> None:
     from twisted.internet import reactor as global_reactor
 
     reactor = cast(Any, global_reactor)
-    site = StreamingSite(Root(), reactor=reactor, limits=BodyLimits(idle_timeout=IDLE_TIMEOUT))
-    https = HttpsEndpoint.parse(f"ssl:0:privateKey={sys.argv[1]}:certKey={sys.argv[2]}")
+    key, certificate, patience = sys.argv[1:]
+    site = StreamingSite(Root(), reactor=reactor, limits=BodyLimits(idle_timeout=float(patience)))
+    https = HttpsEndpoint.parse(f"ssl:0:privateKey={key}:certKey={certificate}")
     assert https is not None
     port = reactor.listenTCP(0, https.secured(site, reactor), interface="127.0.0.1")
     print(port.getHost().port, flush=True)

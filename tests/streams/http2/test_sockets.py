@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,19 +17,19 @@ from h2.settings import SettingCodes
 
 from tests.certificates import write_certificate
 from tests.nodes import PATIENCE, content_of, curl, wait_until
-from tests.streams.http2_client import SocketClient
-from tests.streams.http2_process import IDLE_TIMEOUT
+from tests.streams.http2.client import SocketClient
+from tests.streams.http2.process import IDLE_TIMEOUT
+from tests.streams.running_site import RunningSite
 
 MIB = 1024 * 1024
 
 
-class Site:
-    """The site of `http2_process`."""
+class Site(RunningSite):
+    """The site of `process`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process = process
-        self.port = port
-        self.url = f"https://127.0.0.1:{port}"
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
 
     def connect(self) -> SocketClient:
         return SocketClient(self.port)
@@ -39,28 +38,26 @@ class Site:
         with self.connect() as client:
             return json.loads(client.ask("GET", "/state").body)
 
-    def memory(self) -> int:
-        """The most that the process has held so far, in bytes."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("Linux tells no VmHWM")
+    def most_memory(self) -> int:
+        return self.memory("VmHWM")
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    files = map(str, write_certificate(tmp_path))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.streams.http2_process", *files],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        yield Site(process, int(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.communicate()
+    with serving(tmp_path, IDLE_TIMEOUT) as site:
+        yield site
+
+
+@pytest.fixture
+def patient_site(tmp_path: Path) -> Iterator[Site]:
+    """For programs of others, which a busy machine may hold up for a while."""
+    with serving(tmp_path, PATIENCE) as site:
+        yield site
+
+
+def serving(folder: Path, patience: float) -> Site:
+    key, certificate = write_certificate(folder)
+    return Site("tests.streams.http2.process", str(key), str(certificate), str(patience))
 
 
 def program(name: str, *arguments: str) -> str:
@@ -100,14 +97,14 @@ class TestUploads:
 
     def test_what_nobody_reads_is_bounded(self, site: Site) -> None:
         site.state()
-        before = site.memory()
+        before = site.most_memory()
         with site.connect() as client:
             streams = [client.begin("PUT", f"/stuck{number}") for number in range(90)]
             client.push()
             for stream in streams:
                 client.fill(stream)
             client.ask("GET", "/state")
-            assert site.memory() - before < 32 * MIB
+            assert site.most_memory() - before < 32 * MIB
 
     def test_a_reset_in_the_middle_cleans_up(self, site: Site) -> None:
         with site.connect() as client:
@@ -172,7 +169,7 @@ class TestDownloads:
             client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
             client.h2.increment_flow_control_window(2**30)
             client.ask("GET", "/state")
-            before = site.memory()
+            before = site.most_memory()
             stream = client.begin("GET", f"/bytes/{400 * MIB}", ended=True)
             size = 0
             while not client.answers[stream].over:
@@ -180,7 +177,7 @@ class TestDownloads:
                 size += len(client.answers[stream].body)
                 client.answers[stream].body.clear()
             assert size == 400 * MIB
-            assert site.memory() - before < 16 * MIB
+            assert site.most_memory() - before < 16 * MIB
 
     def test_a_client_that_takes_nothing_holds_up_only_itself(self, site: Site) -> None:
         with site.connect() as client:
@@ -224,7 +221,7 @@ class TestFloods:
 
     def test_a_client_that_reads_nothing_of_many_responses(self, site: Site) -> None:
         site.state()
-        before = site.memory()
+        before = site.most_memory()
         with site.connect() as client:
             client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
             client.h2.increment_flow_control_window(2**30)
@@ -232,29 +229,29 @@ class TestFloods:
                 client.begin("GET", f"/bytes/{100 * MIB}", ended=True)
             client.push()
             wait_until(lambda: site.state()["transfers"] in (0, 90), "all are there, or given up again")
-            assert site.memory() - before < 40 * MIB
+            assert site.most_memory() - before < 40 * MIB
 
 
 class TestOtherClients:
-    def test_curl_uploads_and_downloads(self, site: Site) -> None:
+    def test_curl_uploads_and_downloads(self, patient_site: Site) -> None:
         content = content_of(20 * MIB)
-        done = curl("-k", "--http2", "-T", "-", f"{site.url}/read", stdin=content)
+        done = curl("-k", "--http2", "-T", "-", f"{patient_site.url}/read", stdin=content)
         assert done.output == b"%d" % len(content) and "HTTP/2 200" in done.wire
-        done = curl("-k", "--http2", f"{site.url}/bytes/{20 * MIB}")
+        done = curl("-k", "--http2", f"{patient_site.url}/bytes/{20 * MIB}")
         assert len(done.output) == 20 * MIB
 
-    def test_http_1_1_is_spoken_with_whoever_wants_that(self, site: Site) -> None:
-        done = curl("-k", "--http1.1", "-T", "-", f"{site.url}/read", stdin=b"abc")
+    def test_http_1_1_is_spoken_with_whoever_wants_that(self, patient_site: Site) -> None:
+        done = curl("-k", "--http1.1", "-T", "-", f"{patient_site.url}/read", stdin=b"abc")
         assert done.output == b"3" and "HTTP/1.1 200 OK" in done.wire
-        done = curl("-k", "--no-alpn", f"{site.url}/bytes/65536")
+        done = curl("-k", "--no-alpn", f"{patient_site.url}/bytes/65536")
         assert len(done.output) == 65536 and "HTTP/1.1 200 OK" in done.wire
 
-    def test_nghttp_uploads(self, site: Site, tmp_path: Path) -> None:
+    def test_nghttp_uploads(self, patient_site: Site, tmp_path: Path) -> None:
         body = tmp_path / "body"
         body.write_bytes(content_of(20 * MIB))
-        assert program("nghttp", "-d", str(body), "-H:method: PUT", f"{site.url}/read") == str(20 * MIB)
+        assert program("nghttp", "-d", str(body), "-H:method: PUT", f"{patient_site.url}/read") == str(20 * MIB)
 
-    def test_many_streams_of_many_connections(self, site: Site) -> None:
-        said = program("h2load", "-n", "200", "-c", "4", "-m", "20", f"{site.url}/bytes/1048576")
+    def test_many_streams_of_many_connections(self, patient_site: Site) -> None:
+        said = program("h2load", "-n", "200", "-c", "4", "-m", "20", f"{patient_site.url}/bytes/1048576")
         assert "200 succeeded, 0 failed, 0 errored" in said, said
         assert f"({200 * MIB}) data" in said, said

@@ -1,15 +1,4 @@
-"""
-HTTP/2 under streaming requests: twisted.web's connection, with other rules for who may send when.
-
-One connection carries many requests, so nothing that one of them does may hold up the others:
-
-- What has come in is acknowledged for the connection as a whole at once, and for its stream when somebody reads it
-  (`Http2Flow`). A body that nobody reads fills its own window, never the connection's.
-- A response waits in a short queue of its own, and its writer waits when that is full. Streams send a frame in turn.
-- As in HTTP/1.1 a request acts when everything that came in together has been noted; a stream that was reset meanwhile
-  does nothing at all.
-- What is wrong with one request resets its stream. Only what breaks HTTP/2 itself ends the connection.
-"""
+"""One connection: what comes in goes to its streams, what they have to say goes out in turn, and it ends in order."""
 
 from __future__ import annotations
 
@@ -24,17 +13,10 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
-    PingAckReceived,
-    PingReceived,
-    PriorityUpdated,
-    RemoteSettingsChanged,
     RequestReceived,
-    SettingsAcknowledged,
     StreamEnded,
     StreamReset,
     TrailersReceived,
-    UnknownFrameReceived,
-    WindowUpdated,
 )
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
@@ -46,7 +28,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web._http2 import _END_STREAM_SENTINEL, H2Connection
 
-from tahoeish.streams.http2_stream import Http2Stream
+from tahoeish.streams.http2.stream import Http2Stream
+from tahoeish.streams.http2.talk import TalkAllowance, is_idle
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
@@ -65,44 +48,6 @@ AT_ONCE = 128 * 1024
 
 MAX_WAITING_CONTROL_BYTES = 256 * 1024
 """Frames that aren't content and wait for a client that reads nothing. A head for each stream has room in it."""
-
-IDLE_TALK = (
-    PingReceived,
-    PingAckReceived,
-    PriorityUpdated,
-    RemoteSettingsChanged,
-    SettingsAcknowledged,
-    UnknownFrameReceived,
-    WindowUpdated,
-)
-"""What a client may say without asking for anything; see `TalkAllowance`."""
-
-
-class TalkAllowance:
-    """
-    How much a client may still say that is no request.
-
-    Each such frame costs us more than it costs the client. Whoever gets content has reason to say something about it.
-    """
-
-    MOST = 1000
-    PER_SECOND = 100
-    PER_FRAME_SENT = 4
-
-    def __init__(self, now: float) -> None:
-        self._left: float = self.MOST
-        self._last = now
-
-    def take(self, now: float) -> bool:
-        """Whether there was any left."""
-        self._left = min(self.MOST, self._left + max(0.0, now - self._last) * self.PER_SECOND)
-        self._last = now
-        self._left -= 1
-        return self._left >= 0
-
-    def earn(self) -> None:
-        """A frame of content went out."""
-        self._left = min(self.MOST, self._left + self.PER_FRAME_SENT)
 
 
 class _Frames(h2.connection.H2Connection):
@@ -264,10 +209,7 @@ class Http2Connection(H2Connection):
         return len(self._aborted) >= MAX_STREAMS
 
     def _bear_with(self, event: Event) -> bool:
-        says_nothing = isinstance(event, IDLE_TALK) or (
-            isinstance(event, DataReceived) and not event.data and event.stream_ended is None
-        )
-        return not says_nothing or self._talk.take(self._reactor.seconds())
+        return not is_idle(event) or self._talk.take(self._reactor.seconds())
 
     def _acknowledge(self) -> None:
         if self._unacknowledged >= CONNECTION_WINDOW // 2 and self._stillProducing:
