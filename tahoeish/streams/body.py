@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 HIGH_WATER = 32 * 1024
 """
 Bytes that may wait unread before the flow is paused. What one `recv` brings after that is kept, too: 64 KiB when there
-are many bodies, 128 KiB when there are few, 512 KiB at a storage node.
+are many bodies, 128 KiB when there are few, 640 KiB at a storage node.
 """
 
 
@@ -177,14 +177,14 @@ class BodyStream:
     def read(self) -> Deferred[bytes | bytearray]:
         """
         The next bytes, as many as there are; `b""` at the end. Fails with a `BodyError` when the body won't be
-        whole, then and every time after. One reader at a time; cancelling it loses nothing.
+        whole, after what came before that, and every time after. One reader at a time; cancelling it loses nothing.
         """
         if self._reader is not None:
             raise RuntimeError("two readers of one body")
-        if self._error is not None:
-            return fail(self._error)
         if self._pending:
             return succeed(self._take())
+        if self._error is not None:
+            return fail(self._error)
         if self._completed:
             return succeed(b"")
         self._invite()
@@ -241,15 +241,19 @@ class BodyStream:
             self._settle()
 
     def fail(self, error: BodyError) -> None:
-        """It will not be whole. What was not read yet is dropped: nobody needs half a file."""
+        """It will not be whole. What was sent before the client was lost can still be read; else it is dropped."""
         if self.ended:
             return
         error.received = self.received
         self._error = error
-        self._pending = b""
+        if not isinstance(error, (ClientGone, BodyTruncated)):
+            self._pending = b""
         self._settle()
         if self._reader is not None:
-            self._wake().errback(error)
+            if self._pending:
+                self._wake().callback(self._take())
+            else:
+                self._wake().errback(error)
 
     def discard(self) -> None:
         """Nobody will read the rest, which still has to be taken from the client so that it reads our answer."""

@@ -10,11 +10,14 @@ a large one, among five hundred a small one. It uses of the promise only what ha
 
 *What waits for peers, disks and processors is leased while it lasts* (`ByteBudget`). Those always get on, or are given
 up, so a queue in order of arrival is fair and can't get stuck.
+
+Each transfer also takes memory that nobody counts: its connections, what lies sealed before their sockets, its part of
+a segment. So several may lease less together than one that is alone, whose road is as long as is good for it.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -24,12 +27,15 @@ from twisted.internet.defer import Deferred
 class Lease:
     """A part of a budget. Give it back with `release`, which may be called more than once, or leave its block."""
 
-    def __init__(self, budget: ByteBudget, size: int) -> None:
+    def __init__(self, budget: ByteBudget, size: int, holder: object) -> None:
         self._budget = budget
+        self._holder = holder
         self.size = size
 
     def release(self) -> None:
         size, self.size = self.size, 0
+        holder, self._holder = self._holder, None
+        self._budget._leave(holder)
         self._budget._give_back(size)
 
     def shrink(self, size: int) -> None:
@@ -48,44 +54,63 @@ class Lease:
         self.release()
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    size: int
+    holder: object
+
+
 class ByteBudget:
     """
-    A number of bytes, leased in order of arrival.
+    A number of bytes, leased in order of arrival. One holder may have all of it, two have half of it together, three a
+    third, and so on, but any number of them at least `crowd` bytes.
 
     An eighth is kept for small leases, which would otherwise stand in line behind large ones for next to nothing.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, crowd: int | None = None) -> None:
         self.capacity = capacity
+        self.crowd = capacity if crowd is None else crowd
         self.used = 0
-        self._kept_for_small = capacity // 8
+        self._kept_for_small = self.crowd // 8
         self._small = self._kept_for_small // 16
-        self._waiting: deque[tuple[Deferred[Lease], int]] = deque()
+        self._waiting: deque[tuple[Deferred[Lease], _Wanted]] = deque()
+        # How many leases each has or waits for.
+        self._holders: Counter[object] = Counter()
 
     @property
     def waiting(self) -> int:
         """How many wait for a lease."""
         return len(self._waiting)
 
-    def lease(self, size: int) -> Deferred[Lease]:
+    @property
+    def holders(self) -> int:
+        """How many have leases or wait for one, of those that say who they are."""
+        return len(self._holders)
+
+    def lease(self, size: int, holder: object = None) -> Deferred[Lease]:
         """
         Fires with a lease of `size` bytes when there is room. More than there is altogether becomes all there is:
         such a one goes alone.
+
+        `holder` is whoever has several leases, and makes the room smaller for others.
         """
-        waiter: Deferred[Lease] = Deferred(self._leave)
+        waiter: Deferred[Lease] = Deferred(self._cancelled)
+        if holder is not None:
+            self._holders[holder] += 1
         if size <= self._small:
             if self.used + size <= self.capacity:
-                self._grant(waiter, size)
+                self._grant(waiter, _Wanted(size, holder))
                 return waiter
         else:
             size = min(size, self.capacity - self._kept_for_small)
-        self._waiting.append((waiter, size))
+        self._waiting.append((waiter, _Wanted(size, holder)))
         self._serve()
         return waiter
 
-    def _grant(self, waiter: Deferred[Lease], size: int) -> None:
-        self.used += size
-        waiter.callback(Lease(self, size))
+    def _grant(self, waiter: Deferred[Lease], wanted: _Wanted) -> None:
+        self.used += wanted.size
+        waiter.callback(Lease(self, wanted.size, wanted.holder))
 
     def _give_back(self, size: int) -> None:
         self.used -= size
@@ -93,17 +118,30 @@ class ByteBudget:
 
     def _serve(self) -> None:
         while self._waiting:
-            waiter, size = self._waiting[0]
-            room = self.capacity if size <= self._small else self.capacity - self._kept_for_small
-            if self.used + size > room and self.used > 0:
+            waiter, wanted = self._waiting[0]
+            room = self.capacity if wanted.size <= self._small else self._room() - self._kept_for_small
+            if self.used + wanted.size > room and self.used > 0:
                 return
             self._waiting.popleft()
-            self._grant(waiter, size)
+            self._grant(waiter, wanted)
 
-    def _leave(self, waiter: Deferred[Lease]) -> None:
-        self._waiting = deque(entry for entry in self._waiting if entry[0] is not waiter)
+    def _room(self) -> int:
+        return max(self.capacity // max(1, len(self._holders)), self.crowd)
+
+    def _cancelled(self, waiter: Deferred[Lease]) -> None:
+        for entry in self._waiting:
+            if entry[0] is waiter:
+                self._waiting.remove(entry)
+                self._leave(entry[1].holder)
+                break
         # Whoever stood in the way may have been at the front.
         self._serve()
+
+    def _leave(self, holder: object) -> None:
+        if holder is not None:
+            self._holders[holder] -= 1
+            if not self._holders[holder]:
+                del self._holders[holder]
 
 
 class Promise:

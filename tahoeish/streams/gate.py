@@ -24,7 +24,10 @@ PATIENCE_SECONDS = 120.0
 
 
 class Gate:
-    """The way in to a budget. "Much to do" is when more than a third of it is on lease."""
+    """
+    The way in to a budget. "Much to do" is when more than a third of what a crowd may have is on lease, unless one
+    transfer has all of it, which shall not keep the next one waiting.
+    """
 
     def __init__(self, budget: ByteBudget, clock: IReactorTime) -> None:
         self._budget = budget
@@ -53,10 +56,10 @@ class Gate:
 
     def _has_room(self, size: int) -> bool:
         budget = self._budget
-        if budget.waiting or budget.used > budget.capacity // 3:
+        if budget.holders != 1 and (budget.waiting or budget.used > budget.crowd // 3):
             return False
         # Those who have just come in lease nothing yet.
-        return self._let_in == 0 or self._let_in + size <= budget.capacity // 16
+        return self._let_in == 0 or self._let_in + size <= budget.crowd // 16
 
     def _watch(self) -> None:
         if self._tick_call is None:

@@ -8,7 +8,7 @@ from OpenSSL together. Nothing else differs: `BufferingTLSTransport` has the han
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
@@ -32,15 +32,20 @@ if TYPE_CHECKING:
 RECORD = 16 * 1024
 """What a record holds, by TLS's own rules."""
 
-AT_ONCE = 256 * 1024
-"""What is given to the socket in one go. A client takes as much from it, a server what the request says."""
+AT_ONCE = 512 * 1024
+"""
+The most that is given to the socket in one go: each costs both sides a turn of their reactors. A client takes as much
+from it, a server what the request says.
+"""
 
 _OVERHEAD = 64
 """What a record adds to its content, or a little more; too much costs nothing, too little another call."""
 
-
-_WORTH_JOINING = 4 * RECORD
-"""Fewer bytes than these are copied sooner than sealed in several goes."""
+IN_OPENSSL = 2 * RECORD
+"""
+What OpenSSL is given at a time, either way. It never gives back the memory that a connection's records have once taken,
+which hundreds of connections would keep, most of them idle.
+"""
 
 
 class BatchingTLSTransport(BufferingTLSTransport):
@@ -55,12 +60,13 @@ class BatchingTLSTransport(BufferingTLSTransport):
 
     def __init__(self, factory: TLSMemoryBIOFactory, wrapped: IProtocol, _connectWrapped: bool = True) -> None:
         super().__init__(factory, wrapped, _connectWrapped)
+        self._unopened: Iterator[memoryview] = iter(())
         self._write_small = self.write
         self.write = self._write_any  # type: ignore[method-assign]
 
     def makeConnection(self, transport: Any) -> None:
         # Else the last few bytes would have to wait for the socket once more.
-        transport.SEND_LIMIT = _sealed_size(AT_ONCE)
+        transport.SEND_LIMIT = _sealed_size(AT_ONCE + RECORD)
         super().makeConnection(transport)
 
     @property
@@ -71,6 +77,14 @@ class BatchingTLSTransport(BufferingTLSTransport):
     @bufferSize.setter
     def bufferSize(self, size: int) -> None:
         self.transport.bufferSize = size
+
+    def dataReceived(self, data: bytes) -> None:
+        # Before the handshake is done, nothing may be asked for that would make room for the rest.
+        if self._handshakeDone and len(data) > IN_OPENSSL:
+            self._unopened = _pieces(data)
+            super().dataReceived(next(self._unopened))
+        else:
+            super().dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
@@ -87,16 +101,8 @@ class BatchingTLSTransport(BufferingTLSTransport):
             return
         self._aggregator.flush()
         content = sum([memoryview(buffer).nbytes for buffer in buffers])
-        try:
-            if content <= _WORTH_JOINING:
-                self._tlsConnection.sendall(b"".join(buffers))
-            else:
-                for buffer in buffers:
-                    self._tlsConnection.sendall(buffer)
-        except SSL.Error:
-            self._tlsShutdownFinished(Failure())
-        else:
-            self._flush_records(content)
+        # So few bytes are copied sooner than sealed in several goes.
+        self._seal([b"".join(buffers)] if content <= IN_OPENSSL else buffers)
 
     def _write_any(self, data: bytes | memoryview) -> None:
         if len(data) <= RECORD:
@@ -111,13 +117,25 @@ class BatchingTLSTransport(BufferingTLSTransport):
         if not self._handshakeDone:
             # Then OpenSSL takes nothing, and all of it waits.
             super()._write(bytes(data))
-            return
+        else:
+            self._seal([data])
+
+    def _seal(self, buffers: Sequence[Buffer]) -> None:
+        room = IN_OPENSSL
         try:
-            self._tlsConnection.sendall(data)
+            for buffer in buffers:
+                octets = memoryview(buffer).cast("B")
+                while octets:
+                    self._tlsConnection.sendall(octets[:room])
+                    octets, room = octets[room:], room - len(octets)
+                    if room <= 0:
+                        self._flush_records(IN_OPENSSL)
+                        room = IN_OPENSSL
         except SSL.Error:
             self._tlsShutdownFinished(Failure())
         else:
-            self._flush_records(len(data))
+            if room < IN_OPENSSL:
+                self._flush_records(IN_OPENSSL - room)
 
     def _flush_records(self, content: int) -> None:
         """Hand everything to the transport that OpenSSL has made of so many bytes."""
@@ -140,12 +158,15 @@ class BatchingTLSTransport(BufferingTLSTransport):
         ended: Failure | None = None
         closed = False
         records: list[bytes] = []
-        receive = self._tlsConnection.recv
+        connection = self._tlsConnection
         try:
             while True:
-                records.append(receive(RECORD))
-        except SSL.WantReadError:
-            pass
+                try:
+                    records.append(connection.recv(RECORD))
+                except SSL.WantReadError:
+                    if (piece := next(self._unopened, None)) is None:
+                        break
+                    connection.bio_write(piece)
         except SSL.ZeroReturnError:
             closed = True
         except SSL.Error:
@@ -164,6 +185,12 @@ class BatchingTLSTransport(BufferingTLSTransport):
             # What TLS itself may have to say now goes with what is written next, as it may.
             return
         self._flushSendBIO()
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    octets = memoryview(data)
+    for begin in range(0, len(octets), IN_OPENSSL):
+        yield octets[begin : begin + IN_OPENSSL]
 
 
 def _sealed_size(content: int) -> int:

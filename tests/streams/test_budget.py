@@ -82,6 +82,43 @@ class TestByteBudget:
         large.cancel()
         assert had(behind)
 
+    def test_who_is_alone_may_have_all_of_it(self) -> None:
+        budget = ByteBudget(80, crowd=30)
+        assert all(had(budget.lease(7, "alone")) for _ in range(11))
+
+    def test_the_more_there_are_the_less_they_have_together_down_to_what_a_crowd_may_have(self) -> None:
+        budget = ByteBudget(1200, crowd=300)
+        had_together = []
+        for count in range(1, 7):
+            leases = [budget.lease(10, holder) for _ in range(120) for holder in range(count)]
+            had_together.append(budget.used)
+            for lease in leases:
+                lease.addCallback(Lease.release)
+            assert (budget.used, budget.holders) == (0, 0)
+        # Without the part that is kept for small leases.
+        assert had_together == [1160, 560, 360, 260, 260, 260]
+
+    def test_a_newcomer_goes_first_as_soon_as_one_that_was_alone_has_little_enough(self) -> None:
+        budget = ByteBudget(80, crowd=30)
+        alone = [now(budget.lease(10, "alone")) for _ in range(7)]
+        newcomer, more = budget.lease(10, "newcomer"), budget.lease(10, "alone")
+        for lease in alone[:4]:
+            lease.release()
+        assert budget.holders == 2 and not had(newcomer)
+        alone[4].release()
+        assert had(newcomer) and not had(more)
+
+    def test_who_gives_up_waiting_makes_it_smaller_no_more(self) -> None:
+        budget = ByteBudget(80, crowd=30)
+        holder = [now(budget.lease(10, "alone")) for _ in range(7)]
+        newcomer = budget.lease(10, "newcomer")
+        newcomer.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        newcomer.cancel()
+        assert budget.holders == 1
+        holder[0].release()
+        holder[0].release()
+        assert had(budget.lease(10, "alone"))
+
 
 class TestSegmentAllowance:
     def test_alone_one_gets_what_it_asks_for(self) -> None:
@@ -133,13 +170,13 @@ class BudgetMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = ByteBudget(self.CAPACITY)
+        self.budget = ByteBudget(self.CAPACITY, crowd=400)
         self.held: list[Lease] = []
         self.waiting: list[Deferred[Lease]] = []
 
-    @rule(size=st.integers(0, 1500))
-    def ask(self, size: int) -> None:
-        asked = self.budget.lease(size)
+    @rule(size=st.integers(0, 1500), holder=st.sampled_from([None, "a", "b", "c"]))
+    def ask(self, size: int, holder: str | None) -> None:
+        asked = self.budget.lease(size, holder)
         self.waiting.append(asked)
 
         def given(lease: Lease) -> None:

@@ -13,9 +13,9 @@ KIB = 1024
 
 
 class Crowd:
-    def __init__(self) -> None:
+    def __init__(self, budget: ByteBudget | None = None) -> None:
         self.clock = Clock()
-        self.budget = ByteBudget(1024 * KIB)
+        self.budget = budget or ByteBudget(1024 * KIB)
         self.gate = Gate(self.budget, self.clock)
 
     def come(self, count: int, size: int = 64 * KIB) -> list[Deferred[None]]:
@@ -61,6 +61,26 @@ def test_while_there_is_much_to_do_they_wait_in_order(crowd: Crowd) -> None:
     lease.addCallback(lambda lease: lease.shrink(300 * KIB))
     crowd.tick(3)
     assert let_in(waiters) == 3
+
+
+def test_one_transfer_that_has_it_all_keeps_nobody_waiting(crowd: Crowd) -> None:
+    for _ in range(2):
+        crowd.budget.lease(600 * KIB, "alone")
+    assert crowd.budget.waiting
+    assert let_in(crowd.come(1)) == 1
+    crowd.budget.lease(10 * KIB, "another")
+    crowd.tick()
+    assert let_in(crowd.come(1)) == 0
+
+
+def test_there_is_much_to_do_as_soon_as_a_third_of_what_a_crowd_may_have_is_on_lease() -> None:
+    crowd = Crowd(ByteBudget(1024 * KIB, crowd=384 * KIB))
+    leases = [crowd.budget.lease(65 * KIB, holder) for holder in ("one", "another")]
+    waiters = crowd.come(4, 8 * KIB)
+    assert let_in(waiters) == 0
+    leases[0].addCallback(lambda lease: lease.release())
+    crowd.tick()
+    assert let_in(waiters) == 3, "a sixteenth of it at a time"
 
 
 def test_nobody_waits_for_ever(crowd: Crowd) -> None:

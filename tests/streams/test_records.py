@@ -20,7 +20,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tahoeish.streams.records import AT_ONCE, RECORD, BatchingTLSFactory, BatchingTLSTransport
+from tahoeish.streams.records import AT_ONCE, IN_OPENSSL, RECORD, BatchingTLSFactory, BatchingTLSTransport
 
 CONTENT = bytes(range(251)) * (3 * AT_ONCE // 251)
 
@@ -134,11 +134,45 @@ def test_a_read_may_end_in_the_middle_of_a_record(pair: Pair) -> None:
     assert pair.server.listener.heard == CONTENT[: 3 * RECORD]
 
 
-def test_a_large_write_reaches_the_socket_in_one_piece(pair: Pair) -> None:
+def test_a_large_write_reaches_the_socket_in_large_pieces_as_openssl_keeps_the_memory_of_the_largest(
+    pair: Pair,
+) -> None:
     written: list[bytes] = []
     pair.client.socket.write = written.append  # type: ignore[method-assign]
     pair.client.tls.write(CONTENT)
-    assert [len(piece) > len(CONTENT) for piece in written] == [True]
+    assert all(IN_OPENSSL < len(piece) < IN_OPENSSL + RECORD for piece in written[:-1])
+    assert sum(map(len, written)) > len(CONTENT)
+
+
+def test_openssl_is_given_little_of_a_large_read_at_a_time(pair: Pair) -> None:
+    given: list[int] = []
+    connection = pair.server.tls._tlsConnection
+
+    class Counting:
+        def bio_write(self, data: memoryview) -> None:
+            given.append(len(data))
+            connection.bio_write(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(connection, name)
+
+    pair.server.tls._tlsConnection = Counting()
+    pair.client.tls.write(CONTENT)
+    sent = pair.client.take()
+    pair.server.tls.dataReceived(sent)
+    assert pair.server.listener.pieces == [CONTENT]
+    assert sum(given) == len(sent) and max(given) == IN_OPENSSL
+
+
+def test_content_may_come_with_the_end_of_the_handshake() -> None:
+    pair = Pair()
+    for side in (pair.server, pair.client):
+        side.tls.makeConnection(side.socket)
+    pair.client.tls.write(CONTENT)
+    pair.server.tls.dataReceived(pair.client.take())
+    pair.client.tls.dataReceived(pair.server.take())
+    pair.server.tls.dataReceived(pair.client.take())
+    assert pair.server.listener.heard == CONTENT
 
 
 @pytest.mark.parametrize("kind", [bytes, memoryview])

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from tahoeish.streams.deadline import Deadline
 from tahoeish.streams.exchange.message import Answer, Request, batches, size
 from tahoeish.streams.exchange.parser import AnswerParser, AnswerTooLong, BadAnswer
-from tahoeish.streams.records import AT_ONCE, BatchingTLSTransport
+from tahoeish.streams.records import RECORD, BatchingTLSTransport
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -78,13 +78,13 @@ class Connection(Protocol):
         self._answered: Deferred[Answer] | None = None
         self._parser: AnswerParser | None = None
         # What waits for the handshake; what waits for the socket.
-        self._unbegun: tuple[bytes, Sequence[Buffer]] | None = None
+        self._unbegun: tuple[bytes, Sequence[Buffer], int] | None = None
         self._unsent: Iterator[list[Buffer]] | None = None
 
-    def ask(self, request: Request, head: bytes, limits: Limits) -> Deferred[Answer]:
+    def ask(self, request: Request, head: bytes, limits: Limits, at_once: int) -> Deferred[Answer]:
         """
-        `head` is the request's. Fails with `Broken`, `Overdue`, `BadAnswer` or `AnswerTooLong`; then, and when it is
-        cancelled, the connection is dropped.
+        `head` is the request's; about `at_once` bytes of the two are sealed at a time. Fails with `Broken`, `Overdue`,
+        `BadAnswer` or `AnswerTooLong`; then, and when it is cancelled, the connection is dropped.
         """
         assert self._answered is None
         answered: Deferred[Answer] = Deferred(self._cancelled)
@@ -93,9 +93,9 @@ class Connection(Protocol):
         self._limits = limits
         self._wait(limits.answer)
         if self._is_ready:
-            self._begin(head, request.body or ())
+            self._begin(head, request.body or (), at_once)
         else:
-            self._unbegun = head, request.body or ()
+            self._unbegun = head, request.body or (), at_once
         return answered
 
     def close(self) -> None:
@@ -156,11 +156,11 @@ class Connection(Protocol):
 
     # Inside.
 
-    def _begin(self, head: bytes, body: Sequence[Buffer]) -> None:
-        if len(head) + size(body) <= AT_ONCE:
+    def _begin(self, head: bytes, body: Sequence[Buffer], at_once: int) -> None:
+        if len(head) + size(body) <= at_once:
             self.transport.write_together([head, *body])
         else:
-            self._unsent = batches(head, body, AT_ONCE)
+            self._unsent = batches(head, body, at_once, RECORD)
             self.transport.registerProducer(self, True)
             self._send_on()
 

@@ -12,8 +12,12 @@ from twisted.python.failure import Failure
 
 from tahoeish.streams.exchange.connection import Connection, Limits, Overdue
 from tahoeish.streams.exchange.message import Answer, Request, header_lines
-from tahoeish.streams.records import BatchingTLSEndpoint
+from tahoeish.streams.records import AT_ONCE, BatchingTLSEndpoint
 from tahoeish.streams.tls import PinnedTLS
+
+SMALLEST_BATCH = 128 * 1024
+SEALED = 2 * 1024 * 1024
+"""What all requests to one server may have sealed together, as long as each may have its smallest batch."""
 
 
 class Connections:
@@ -44,6 +48,7 @@ class Connections:
         self._for_all = header_lines([("Host", location), *headers])
         self._keep = keep
         self._idle_timeout = idle_timeout
+        self._asking = 0
         self._idle: list[Connection] = []
         self._ends: dict[Connection, Deferred[None]] = {}
 
@@ -54,8 +59,13 @@ class Connections:
         Raises what connecting does, and what `Connection.ask` does. A kept connection may turn out to have ended.
         """
         head = request.head(self._for_all)
-        connection = self._idle.pop() if self._idle else await self._connect(limits.answer)
-        return await connection.ask(request, head, limits)
+        self._asking += 1
+        try:
+            connection = self._idle.pop() if self._idle else await self._connect(limits.answer)
+            at_once = max(SMALLEST_BATCH, min(AT_ONCE, SEALED // self._asking))
+            return await connection.ask(request, head, limits, at_once)
+        finally:
+            self._asking -= 1
 
     async def close(self) -> None:
         """Close the connections that are idle, and from now on each that becomes idle."""

@@ -60,17 +60,22 @@ def size(buffers: Sequence[Buffer]) -> int:
     return sum([memoryview(buffer).nbytes for buffer in buffers])
 
 
-def batches(head: bytes, body: Sequence[Buffer], at_once: int) -> Iterator[list[Buffer]]:
-    """All of it in order, in lists of about `at_once` bytes. Nothing is copied."""
-    batch: list[Buffer] = [head]
-    room = at_once - len(head)
-    for buffer in body:
+def batches(head: bytes, body: Sequence[Buffer], at_once: int, rest: int) -> Iterator[list[Buffer]]:
+    """
+    All of it in order, in lists of `at_once` bytes. What would be left for another list goes with the last one, if it
+    is no more than `rest` bytes. Nothing is copied.
+    """
+    left = len(head) + size(body)
+    batch: list[Buffer] = []
+    room = 0
+    for buffer in (head, *body):
         octets = memoryview(buffer).cast("B")
         while octets:
-            batch.append(octets[:room])
-            octets, room = octets[room:], room - len(octets)
-            if room <= 0:
+            if not room:
+                room = left if left <= at_once + rest else at_once
+            piece = octets[:room]
+            batch.append(piece)
+            octets, room, left = octets[len(piece) :], room - len(piece), left - len(piece)
+            if not room:
                 yield batch
-                batch, room = [], at_once
-    if batch:
-        yield batch
+                batch = []

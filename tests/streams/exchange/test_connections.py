@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_twisted
@@ -18,11 +18,15 @@ from zope.interface import implementer
 
 from tahoeish.storage.certificate import ServerCertificate, tls_options
 from tahoeish.streams.exchange.connection import Broken, Limits, Overdue
-from tahoeish.streams.exchange.connections import Connections
-from tahoeish.streams.exchange.message import Answer, Request
+from tahoeish.streams.exchange.connections import SEALED, SMALLEST_BATCH, Connections
+from tahoeish.streams.exchange.message import Answer, Request, size
 from tahoeish.streams.exchange.parser import AnswerTooLong, BadAnswer
+from tahoeish.streams.records import AT_ONCE, RECORD, BatchingTLSTransport
 from tahoeish.streams.tls import spki_hash
 from tests.grid.storage_node import until
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 CLOCK: Any = reactor
 CERTIFICATE = ServerCertificate.generate()
@@ -173,6 +177,32 @@ async def test_requests_at_the_same_time_have_connections_of_their_own(wire: Wir
     for asked in asking:
         await asked
     await until(lambda: len(wire.server.open) == 1, "one is kept")
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_more_requests_there_are_the_less_each_seals_at_once(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed: list[int] = []
+    write_together = BatchingTLSTransport.write_together
+
+    def noting(transport: BatchingTLSTransport, buffers: Sequence[Buffer]) -> None:
+        sealed.append(size(buffers))
+        write_together(transport, buffers)
+
+    monkeypatch.setattr(BatchingTLSTransport, "write_together", noting)
+    wire.server.answers_after = b"END"
+    body = [bytes(2 * AT_ONCE), b"END"]
+    await wire.ask(DONE, method="PATCH", body=body)
+    assert AT_ONCE <= max(sealed) <= AT_ONCE + RECORD
+    others = [wire.ask(limits=Limits(30.0, 30.0)) for _ in range(SEALED // SMALLEST_BATCH)]
+    sealed.clear()
+    await wire.ask(DONE, method="PATCH", body=body)
+    assert SMALLEST_BATCH <= max(sealed) <= SMALLEST_BATCH + RECORD
+    for other in others:
+        other.cancel()
+        with pytest.raises(CancelledError):
+            await other
 
 
 @pytest_twisted.ensureDeferred
