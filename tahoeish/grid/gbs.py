@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from tahoeish.grid.gbs_client import GbsClient
 from tahoeish.grid.gbs_exchange import Patience, Unreachable
+from tahoeish.grid.gbs_parcels import Parcels
 from tahoeish.grid.gbs_source import GbsShareSource
 from tahoeish.grid.gbs_whole import GbsWholeShareWriter
 from tahoeish.grid.gbs_writer import GbsShareWriter
@@ -76,6 +77,7 @@ class GbsPeer:
         self._unknown_length_limit = unknown_length_limit
         self._parallel_writes = parallel_writes
         self._asks_first = False
+        self._parcels = Parcels(self._client, random_bytes(UPLOAD_SECRET_SIZE))
 
     async def version(self) -> Version:
         """What it says of itself; also a way to see whether it is there."""
@@ -96,6 +98,14 @@ class GbsPeer:
         return await self._allocate(storage_index, numbers, size, lasting=lasting)
 
     async def reopen(self, storage_index: bytes, number: int, ticket: str) -> GbsShareWriter:
+        writer = await self._touched(storage_index, number, ticket)
+        writer.lasting = (await self._client.offer()).lasting
+        return writer
+
+    async def keep_alive(self, storage_index: bytes, number: int, ticket: str) -> None:
+        await self._touched(storage_index, number, ticket)
+
+    async def _touched(self, storage_index: bytes, number: int, ticket: str) -> GbsShareWriter:
         try:
             upload = UploadTicket.load(ticket)
         except BadTicket as error:
@@ -111,9 +121,6 @@ class GbsPeer:
         )
         await writer.touch()
         return writer
-
-    async def keep_alive(self, storage_index: bytes, number: int, ticket: str) -> None:
-        await self.reopen(storage_index, number, ticket)
 
     async def _allocate_held_back(self, storage_index: bytes, numbers: Collection[int], size: int) -> Allocation:
         allocation = await self._allocate(storage_index, numbers, size, whole=True)
@@ -134,7 +141,9 @@ class GbsPeer:
     ) -> Allocation:
         room = await self._upper_bound(len(numbers)) if size is None else size
         upload_secret = self._lasting_secret(storage_index) if lasting else self._random_bytes(UPLOAD_SECRET_SIZE)
-        granted = await self._make_room(storage_index, frozenset(numbers), room, upload_secret, again=lasting)
+        kept = lasting and (await self._client.offer()).lasting
+        path = wire.lasting_path(storage_index) if kept else wire.immutable_path(storage_index)
+        granted = await self._make_room(path, storage_index, frozenset(numbers), room, upload_secret, again=lasting)
         writers = {
             number: GbsShareWriter(
                 self._client,
@@ -145,6 +154,7 @@ class GbsPeer:
                 may_be_shorter=size is None,
                 whole=whole,
                 parallel_writes=self._parallel_writes,
+                lasting=kept,
             )
             for number in sorted(granted.allocated.intersection(numbers))
         }
@@ -159,16 +169,16 @@ class GbsPeer:
         if not self._client.heard_lately:
             # Others can take what this one doesn't, as long as nothing has been sent.
             await self.version()
-        upload_secret = self._random_bytes(UPLOAD_SECRET_SIZE)
         lease = LeaseSecrets.derived(self._lease_secret, storage_index, self._tub_id)
         writers = {
             number: GbsWholeShareWriter(
                 self._client,
                 storage_index,
                 number,
-                upload_secret=upload_secret,
+                upload_secret=self._parcels.upload_secret,
                 lease=lease,
                 refused=self._ask_first,
+                parcels=self._parcels if offer.parcels else None,
             )
             for number in numbers
         }
@@ -207,16 +217,23 @@ class GbsPeer:
         return hmac.digest(self._lease_secret, b"unfinished share" + self._tub_id + storage_index, "sha256")
 
     async def _make_room(
-        self, storage_index: bytes, numbers: frozenset[int], size: int, upload_secret: bytes, *, again: bool
+        self,
+        path: str,
+        storage_index: bytes,
+        numbers: frozenset[int],
+        size: int,
+        upload_secret: bytes,
+        *,
+        again: bool,
     ) -> wire.Allocation:
-        """It may be `again` with the same secret."""
+        """Asks at `path`. It may be `again` with the same secret."""
         try:
-            room, attempts = await self._ask_for_room(storage_index, numbers, size, upload_secret)
+            room, attempts = await self._ask_for_room(path, storage_index, numbers, size, upload_secret)
             lacking = numbers - room.already_have - room.allocated
             if lacking and (again or attempts > 1):
                 # Of these an earlier attempt, whose answer was lost, may have made uploads, which are in their own way.
                 await self._give_back(storage_index, lacking, upload_secret)
-                more, _ = await self._ask_for_room(storage_index, lacking, size, upload_secret)
+                more, _ = await self._ask_for_room(path, storage_index, lacking, size, upload_secret)
                 room = wire.Allocation(room.already_have | more.already_have, room.allocated | more.allocated)
         except Unreachable:
             raise
@@ -229,12 +246,12 @@ class GbsPeer:
         return room
 
     async def _ask_for_room(
-        self, storage_index: bytes, numbers: frozenset[int], size: int, upload_secret: bytes
+        self, path: str, storage_index: bytes, numbers: frozenset[int], size: int, upload_secret: bytes
     ) -> tuple[wire.Allocation, int]:
         lease = LeaseSecrets.derived(self._lease_secret, storage_index, self._tub_id)
         answer = await self._client.request(
             "POST",
-            wire.immutable_path(storage_index),
+            path,
             secrets={
                 Secret.LEASE_RENEW: lease.renew,
                 Secret.LEASE_CANCEL: lease.cancel,

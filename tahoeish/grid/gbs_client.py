@@ -8,7 +8,7 @@ nothing is wrong; those of an upload, which it would be a pity to lose, also whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -46,10 +46,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`finish`: it takes shares whose length shows in the end. `whole`: the most bytes of a share in one request."""
+    """
+    `finish`: it takes shares whose length shows in the end. `whole`: the most bytes of a share in one request.
+    `lasting`: it keeps unfinished shares over a restart. `parcels`: it takes several small shares in one request.
+    """
 
     finish: bool = False
     whole: int = 0
+    lasting: bool = False
+    parcels: bool = False
 
 
 def connections_to(nurl: Nurl, reactor: IReactorTime, **settings: Any) -> Connections:
@@ -105,20 +110,24 @@ class GbsClient:
         body: Sequence[Buffer] | None = None,
         longest: int = LONGEST_MESSAGE,
         insist: bool = False,
+        lasting: bool = False,
     ) -> Answer:
         """
         The answer, whatever its status.
 
-        To `insist` is to try again when the storage node can't be reached, or has failed. The body's buffers must not
-        change until the request is over.
+        To `insist` is to try again when the storage node can't be reached, or has failed; of a `lasting` upload, also
+        to wait until one that can't be reached is there again. The body's buffers must not change until the request is
+        over.
         """
         request = Request(method, path, _lines(secrets, headers), body, longest)
         attempts = max(2, self._patience.attempts) if insist else 2
+        if insist and lasting:
+            attempts = max(attempts, self._patience.lasting_attempts)
         for attempt in range(1, attempts):
             pause = self._patience.pause
             try:
                 answer = await self._once(request)
-                if not insist or not _is_passing(answer.status):
+                if not insist or not _is_passing(answer.status) or attempt >= self._patience.attempts:
                     return answer if attempt == 1 else replace(answer, attempts=attempt)
             except ConnectionBroke:
                 if attempt == 1:
@@ -132,7 +141,11 @@ class GbsClient:
 
     async def farewell(self, method: str, path: str, secrets: Mapping[Secret, bytes]) -> Answer:
         """A request that only cleans up, and isn't worth waiting for long."""
-        asking = Deferred.fromCoroutine(self.request(method, path, secrets=secrets))
+        return await self.at_farewell(self.request(method, path, secrets=secrets))
+
+    async def at_farewell(self, work: Coroutine[Any, Any, T]) -> T:
+        """What isn't worth waiting for long any more. Raises `Silent`."""
+        asking = Deferred.fromCoroutine(work)
         timer = self._clock.callLater(self._patience.farewell, asking.cancel)
         try:
             return await asking
@@ -189,7 +202,12 @@ def _read_offer(body: bytes) -> Offer:
     if not isinstance(offer, dict):
         return Offer()
     whole = offer.get("whole")
-    return Offer(offer.get("finish") == 1, whole if isinstance(whole, int) else 0)
+    return Offer(
+        finish=offer.get("finish") == 1,
+        whole=whole if isinstance(whole, int) else 0,
+        lasting=offer.get("lasting") == 1,
+        parcels=offer.get("parcels") == 1,
+    )
 
 
 def _said(answer: Answer) -> str:

@@ -23,7 +23,8 @@ class Patience:
 
     `answer` is how long it may take nothing of a request, and say nothing to it when it has all of it; `stall`, how
     long it may pause in the middle of its answer. Both should be more than what a busy disk needs. `farewell` is for
-    requests that only clean up. `pause` lies between the attempts, of which there are `attempts` at what is worth it.
+    requests that only clean up. `pause` lies between the attempts, of which there are `attempts` at what is worth it,
+    and `lasting_attempts` to reach one that keeps what it has over a restart.
     """
 
     answer: float = 60.0
@@ -31,6 +32,7 @@ class Patience:
     farewell: float = 10.0
     pause: float = 1.0
     attempts: int = 3
+    lasting_attempts: int = 20
 
 
 class Unreachable(PeerUnavailable):

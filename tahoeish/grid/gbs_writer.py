@@ -23,6 +23,7 @@ from tahoeish.storage.wire import (
     finish_path,
     load_required,
     load_share_numbers,
+    secure_path,
     share_path,
     shares_path,
     whole_share_path,
@@ -39,7 +40,7 @@ class GbsShareWriter:
 
     A share becomes visible with its last missing byte, so what is written at offset 0, which is the header, stays here
     until `commit`; if it is written `whole`, all of it. Where `may_be_shorter`, the share becomes visible when it is
-    finished, as short as it is then.
+    finished, as short as it is then. A `lasting` one the storage node keeps over a restart, which is worth waiting for.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class GbsShareWriter:
         may_be_shorter: bool,
         parallel_writes: int,
         whole: bool = False,
+        lasting: bool = False,
     ) -> None:
         self.number = number
         self.parallel_writes = parallel_writes
@@ -63,6 +65,7 @@ class GbsShareWriter:
         self._allocated = allocated
         self._may_be_shorter = may_be_shorter
         self._whole = whole
+        self.lasting = lasting
         self._beginning: Sequence[Buffer] = ()
         self._end = 0
         # What the storage node says that it still needs.
@@ -84,10 +87,15 @@ class GbsShareWriter:
         Write again what every share begins with, which tells whether the storage node still has the unfinished share,
         and what of it. It begins to count anew how long nobody has written to it.
         """
-        await self._send(0, len(SHARE_BEGINNING), [SHARE_BEGINNING])
+        self._expect_taken(await self._patch(0, len(SHARE_BEGINNING), [SHARE_BEGINNING]))
 
     async def secure(self) -> None:
-        """What is written is with the storage node."""
+        """Others have what is written for as long as they run, and can't be asked for more."""
+        if self.lasting:
+            path = secure_path(self._storage_index, self.number)
+            answer = await self._client.request("POST", path, secrets=self._secrets, insist=True, lasting=True)
+            if answer.status != 200:
+                raise self._refusal(answer)
 
     async def forget(self) -> None:
         """What is under way may come through; that does no harm."""
@@ -123,7 +131,9 @@ class GbsShareWriter:
         self._aborted = True
 
     async def _send(self, offset: int, end: int, buffers: Sequence[Buffer]) -> None:
-        answer = await self._patch(offset, end, buffers)
+        self._expect_taken(await self._patch(offset, end, buffers, lasting=self.lasting))
+
+    def _expect_taken(self, answer: Answer) -> None:
         if answer.status not in (200, 201):
             raise self._refusal(answer)
         required = RangeSet()
@@ -133,7 +143,7 @@ class GbsShareWriter:
         if _size(required) < _size(self._required):
             self._required = required
 
-    async def _patch(self, offset: int, end: int, buffers: Sequence[Buffer]) -> Answer:
+    async def _patch(self, offset: int, end: int, buffers: Sequence[Buffer], *, lasting: bool = False) -> Answer:
         return await self._client.request(
             "PATCH",
             share_path(self._storage_index, self.number),
@@ -141,10 +151,11 @@ class GbsShareWriter:
             headers={"Content-Range": content_range(offset, end - 1), "Content-Type": OCTETS},
             body=buffers,
             insist=True,
+            lasting=lasting,
         )
 
     async def _show(self) -> Answer:
-        return await self._patch(0, _length(self._beginning), self._beginning)
+        return await self._patch(0, _length(self._beginning), self._beginning, lasting=self.lasting)
 
     async def _finish(self) -> Answer:
         return await self._client.request(
@@ -154,6 +165,7 @@ class GbsShareWriter:
             headers={"Content-Type": JSON},
             body=[json.dumps({"size": self._end}).encode()],
             insist=True,
+            lasting=self.lasting,
         )
 
     async def _is_there(self) -> bool:

@@ -183,6 +183,10 @@ class LocalPeer:
     async def available_space(self) -> int | None:
         return await self._on_the_disk(self._store.available_space)
 
+    async def clear_abandoned(self) -> None:
+        """Remove lasting shares that nobody has gone on with for very long."""
+        await self._on_the_disk(self._store.clear_lasting)
+
     async def _on_the_disk(self, work: Callable[..., T], *args: object) -> T:
         with _errors_of(self.name):
             return await self._read_in_thread(self._checked, work, *args)

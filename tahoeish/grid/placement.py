@@ -94,6 +94,8 @@ def place(
 
 def _one_each(numbers: Sequence[int], peers: Sequence[P], barred: Mapping[P, Collection[int]]) -> dict[P, int]:
     """A share for each of the peers, as far as they go; where nothing is barred, the first for the first."""
+    if not any(barred.values()):
+        return dict(zip(peers, numbers, strict=False))
     open_to = {number: [peer for peer in peers if number not in barred.get(peer, ())] for number in numbers}
     chosen: dict[P, int] = {}
     for number in numbers:

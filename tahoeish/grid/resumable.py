@@ -116,13 +116,18 @@ class ResumableUpload:
             0 if self._transit is None else self._transit.shares.peers_used,
         )
 
+    def could_use(self, length: int | None) -> bool:
+        """The file's length has become known, and it isn't too late yet to begin anew with it, from what is settled."""
+        unused = self._encoder.share_size is None and self._encoder.segments_cut == 0
+        return unused and _useful(length, self._encoder.segment_size) is not None
+
     async def write(self, piece: Buffer) -> None:
         """
         Returns when more may come. Whoever waits for it may be cancelled; the piece has been taken all the same.
 
         Raises what `Uploader.upload` does, apart from faults of the source.
         """
-        await self._soundly(self._send(self._encoder.write(piece)))
+        await self._soundly(self._take(piece))
 
     async def settle(self) -> Standing:
         """Returns when all that has been written is with the peers. This standing is for the caller to keep."""
@@ -150,10 +155,13 @@ class ResumableUpload:
         if self._transit is not None:
             await to_the_end(self._transit.undo())
         elif self._tickets:
-            await to_the_end(remove_shares(self._encoder.storage_index, self._tickets, self._uploader.peers()))
+            await to_the_end(_remove_shares(self._encoder.storage_index, self._tickets, self._uploader.peers()))
         self._promise.release()
 
     # Sending.
+
+    async def _take(self, piece: Buffer) -> None:
+        await self._send(self._encoder.write(piece))
 
     async def _send(self, segments: Sequence[Segment]) -> None:
         if segments:
@@ -259,8 +267,7 @@ async def begin(uploader: Uploader, length: int | None, keep: Keep) -> Resumable
     uploader = replace(uploader)
     promise = await uploader.admit(length)
     try:
-        # A file that is smaller than a segment goes at the end, whole, and it is known then how long it is.
-        size = length if length is None or length >= promise.segment_size else None
+        size = _useful(length, promise.segment_size)
         encoder = uploader.new_encoder(uploader.random_bytes(KEY_SIZE), size, promise.segment_size)
         return ResumableUpload(uploader, encoder, promise, keep)
     except BaseException:
@@ -268,10 +275,13 @@ async def begin(uploader: Uploader, length: int | None, keep: Keep) -> Resumable
         raise
 
 
-async def go_on(uploader: Uploader, standing: Standing, records: Buffer, keep: Keep) -> ResumableUpload:
+async def go_on(
+    uploader: Uploader, standing: Standing, records: Buffer, keep: Keep, length: int | None
+) -> ResumableUpload:
     """
-    From where it stood. `records` are those of all standings up to this one. Raises `BadCheckpoint`; what the peers
-    say, the first write or `finish` raises: `SharesForgotten` where there is no going on.
+    From where it stood. `records` are those of all standings up to this one; `length` is the file's, if it is known by
+    now. Raises `BadCheckpoint`; what the peers say, the first write or `finish` raises: `SharesForgotten` where there
+    is no going on.
     """
     state = EncoderState.parse(standing.encoder)
     happy = min(uploader.encoding.happy, state.total)
@@ -284,7 +294,8 @@ async def go_on(uploader: Uploader, standing: Standing, records: Buffer, keep: K
             encoder = await uploader.run_in_thread(resume, standing.encoder, records)
         else:
             # If shares were begun, nobody knows them any more, and their storage index is taken.
-            encoder = uploader.new_encoder(uploader.random_bytes(KEY_SIZE), state.size, state.max_segment_size)
+            size = _useful(length, state.max_segment_size)
+            encoder = uploader.new_encoder(uploader.random_bytes(KEY_SIZE), size, state.max_segment_size)
         if standing.tail:
             encoder.write(standing.tail)
         return ResumableUpload(uploader, encoder, promise, keep, standing.shares)
@@ -295,40 +306,54 @@ async def go_on(uploader: Uploader, standing: Standing, records: Buffer, keep: K
 
 async def discard(standing: Standing, peers: Sequence[IStoragePeer]) -> None:
     """Leave nothing of an upload that nobody goes on with on any peer, as far as they can be reached."""
-    key = EncoderState.parse(standing.encoder).key
-    await remove_shares(storage_index_hash(key), standing.shares, peers)
+    await _remove_shares(_storage_index(standing), standing.shares, peers)
 
 
 async def keep_alive(standing: Standing, peers: Sequence[IStoragePeer]) -> None:
     """Let no peer think that nobody goes on with the upload."""
-    storage_index = storage_index_hash(EncoderState.parse(standing.encoder).key)
+    storage_index = _storage_index(standing)
+
+    async def nudge(peer: IStoragePeer, ticket: Ticket) -> None:
+        await peer.keep_alive(storage_index, ticket.number, ticket.text)
+
+    await _with_each(standing.shares, peers, nudge, "an unfinished share may be given up")
+
+
+async def _remove_shares(storage_index: bytes, tickets: Sequence[Ticket], peers: Sequence[IStoragePeer]) -> None:
+    async def remove(peer: IStoragePeer, ticket: Ticket) -> None:
+        writer = await peer.reopen(storage_index, ticket.number, ticket.text)
+        await writer.abort()
+
+    await _with_each(tickets, peers, remove, "an unfinished share may be left")
+
+
+async def _with_each(
+    tickets: Sequence[Ticket],
+    peers: Sequence[IStoragePeer],
+    work: Callable[[IStoragePeer, Ticket], Awaitable[None]],
+    otherwise: str,
+) -> None:
+    """What can't be done with a share is only noted, with what that means."""
     by_identity = {identity_of(peer): peer for peer in peers}
 
-    async def nudge(ticket: Ticket) -> None:
+    async def attempt(ticket: Ticket) -> None:
         peer = by_identity.get(ticket.identity)
         if peer is not None:
             try:
-                await peer.keep_alive(storage_index, ticket.number, ticket.text)
+                await work(peer, ticket)
             except PeerError as error:
-                log.info("an unfinished share may be given up: {error}", error=str(error))
+                log.info("{otherwise}: {error}", otherwise=otherwise, error=str(error))
 
-    await together(nudge(ticket) for ticket in standing.shares)
+    await together(attempt(ticket) for ticket in tickets)
 
 
-async def remove_shares(storage_index: bytes, tickets: Sequence[Ticket], peers: Sequence[IStoragePeer]) -> None:
-    by_identity = {identity_of(peer): peer for peer in peers}
+def _storage_index(standing: Standing) -> bytes:
+    return storage_index_hash(EncoderState.parse(standing.encoder).key)
 
-    async def remove(ticket: Ticket) -> None:
-        peer = by_identity.get(ticket.identity)
-        if peer is None:
-            return
-        try:
-            writer = await peer.reopen(storage_index, ticket.number, ticket.text)
-            await writer.abort()
-        except PeerError as error:
-            log.info("an unfinished share may be left: {error}", error=str(error))
 
-    await together(remove(ticket) for ticket in tickets)
+def _useful(length: int | None, segment_size: int) -> int | None:
+    """What is smaller than a segment goes at the end, whole, and it is known then how long it is."""
+    return None if length is None or length < segment_size else length
 
 
 async def _once(piece: Buffer) -> AsyncIterator[Buffer]:

@@ -89,7 +89,7 @@ class Road:
         """Returns when the segment is on its way, so that the next may be filled."""
         await self._places.acquire()
         try:
-            lease = await self._budget.lease(segment.size + int(segment.size * self._expansion))
+            lease = await self._budget.lease(segment.size + int(segment.size * self._expansion), self)
         except BaseException:
             self._places.release()
             raise

@@ -163,7 +163,7 @@ class Transit:
         segment = await self._only_segment(pieces)
         encoding = self._means.encoding
         size = segment.size + segment.size * encoding.total // encoding.needed
-        with await self._means.budget.lease(size):
+        with await self._means.budget.lease(size, self):
             sealed, finished = await self._means.run_in_thread(self._seal_and_finish, segment)
             await self.shares.finish_whole(sealed, finished.shares)
         return finished

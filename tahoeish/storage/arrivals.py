@@ -15,6 +15,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from tahoeish.storage.undoing import ShareKey
 
+UNKNOWN: ShareKey = (b"", 0)
+"""Stands for shares that come together, so that nobody knows which they are before their request is here."""
+
 
 class Arrival:
     """One of them, from the head of its request until it has been stored, or never will be."""
@@ -72,7 +75,7 @@ class Arrivals:
 
     async def all_over(self, share: ShareKey, secret: bytes) -> None:
         """Returns when everything is over that has begun by now with this secret."""
-        for arrival in list(self._arrivals.get(share, ())):
+        for arrival in [*self._arrivals.get(share, ()), *self._arrivals.get(UNKNOWN, ())]:
             if arrival.admits(secret):
                 await arrival.over()
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from tahoeish.chk.buffers import Buffer
 from tahoeish.storage.container import DATA_OFFSET, LEASE_SIZE, VERSION_WRITTEN, Header, write_all
 from tahoeish.storage.errors import NoSuchShare, StoreError, StoreFull, errors_about
+from tahoeish.storage.lasting import touch
 from tahoeish.storage.layout import is_at
 from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, expiry_from
 from tahoeish.storage.steps import Step, take
@@ -82,6 +83,7 @@ class IncomingShare:
         self._length = 0
         self._written = 0
         self._room = 0
+        self._named = False
         self._file = file
 
     @property
@@ -95,6 +97,11 @@ class IncomingShare:
         if self.size is None:
             return self._room
         return max(0, DATA_OFFSET + self.size + LEASE_SIZE - self._written)
+
+    @property
+    def length(self) -> int:
+        """It has no byte from here on."""
+        return self._length
 
     def resume(self) -> None:
         """Take into account what an earlier process has written."""
@@ -121,6 +128,11 @@ class IncomingShare:
         """What has been written there; zeros, or nothing, where nothing has been."""
         with self._working():
             return os.pread(self._file.fileno(), length, DATA_OFFSET + offset)
+
+    def touch(self) -> None:
+        """As if it had been written to just now."""
+        with self._working():
+            touch(self.path, self._store.now())
 
     def shorten(self, size: int) -> None:
         """Make it a share of `size` bytes, and drop what has been written beyond."""
@@ -155,7 +167,9 @@ class IncomingShare:
         """The same for a lasting share, whose name has to be there, too. A step that may be taken with others."""
         with self._working():
             if self._store.durable:
-                yield [self._file.fileno(), self.path.parent]
+                fd = self._file.fileno()
+                yield [fd] if self._named else [fd, self.path.parent]
+                self._named = True
 
     def prepare(self) -> None:
         """Complete the file, header and lease and all. It is durable then, but still invisible."""

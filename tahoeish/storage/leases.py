@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
@@ -49,8 +50,7 @@ class LeaseSecrets:
     @classmethod
     def derived(cls, lease_secret: bytes, storage_index: bytes, tub_id: bytes) -> LeaseSecrets:
         """What the node with this `lease_secret` uses for a file's shares on one server."""
-        renewal = hashes.file_renewal_secret(hashes.client_renewal_secret(lease_secret), storage_index)
-        cancel = hashes.file_cancel_secret(hashes.client_cancel_secret(lease_secret), storage_index)
+        renewal, cancel = _secrets_for_file(lease_secret, storage_index)
         return cls(
             hashes.bucket_renewal_secret(renewal, tub_id),
             hashes.bucket_cancel_secret(cancel, tub_id),
@@ -72,6 +72,15 @@ class Lease:
 
     def pack(self) -> bytes:
         return _RECORD.pack(self.owner, self.stored.renew, self.stored.cancel, self.expiry)
+
+
+@lru_cache(64)
+def _secrets_for_file(lease_secret: bytes, storage_index: bytes) -> tuple[bytes, bytes]:
+    """To renew and to cancel. All servers that get one of its shares need them."""
+    return (
+        hashes.file_renewal_secret(hashes.client_renewal_secret(lease_secret), storage_index),
+        hashes.file_cancel_secret(hashes.client_cancel_secret(lease_secret), storage_index),
+    )
 
 
 def expiry_from(now: float) -> int:

@@ -39,6 +39,10 @@ class RangeSet:
             begin, end = min(begin, merged[0].begin), max(end, merged[-1].end)
         return RangeSet((*self.ranges[:first], Range(begin, end), *self.ranges[behind:]))
 
+    def up_to(self, end: int) -> RangeSet:
+        """The same without what is at `end` and behind it."""
+        return RangeSet(tuple(self.present(0, end)))
+
     def present(self, begin: int, end: int) -> list[Range]:
         """What of `begin` to `end` is in it."""
         first = bisect_right(self.ranges, begin, key=lambda known: known.end)

@@ -37,7 +37,15 @@ from tahoeish.storage.errors import (
 )
 from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.kinds import add_or_renew_lease, is_mutable, is_mutable_at
-from tahoeish.storage.lasting import begin_lasting, lasting_path, touch, untouched_since
+from tahoeish.storage.lasting import (
+    begin_lasting,
+    lasting_path,
+    logbook_path,
+    remove_lasting,
+    remove_lone_logbooks,
+    touch,
+    untouched_since,
+)
 from tahoeish.storage.layout import (
     held,
     move_into_place,
@@ -55,6 +63,9 @@ from tahoeish.storage.steps import Step
 
 LASTING_LIMIT = 14 * 24 * 3600.0
 """Seconds for which an unfinished share that lasts is kept, though nobody writes to it."""
+
+CLEAR_SECONDS = 3600.0
+"""What may pass between two times that abandoned ones are cleared away."""
 
 MAX_ADVISORIES = 1000
 """Notes about corruption that a store keeps; whoever can read shares can write these, so there must be an end."""
@@ -75,7 +86,6 @@ class ShareStore:
         now: Callable[[], float],
         reserved_space: int = 0,
         crew: str | None = None,
-        lasting_limit: float = LASTING_LIMIT,
     ) -> None:
         """`crew` is the same in all processes that use the directory together, and only there."""
         self.directory = directory
@@ -88,7 +98,6 @@ class ShareStore:
         self._lock = Lock()
         self._unfinished: dict[Path, IncomingShare] = {}
         self._crew = crew
-        self._lasting_limit = lasting_limit
         self._ownership: Ownership | None = None
 
     def start(self) -> None:
@@ -100,7 +109,7 @@ class ShareStore:
                 if self._ownership.alone:
                     self._incoming.mkdir(parents=True, exist_ok=True)
                     remove_unfinished(self._incoming)
-                    self.clear_lasting(self._lasting_limit)
+                    self.clear_lasting()
                     self._sync_folders(self._finished, self.directory, self.directory.parent)
                     self._ownership.share()
                 else:
@@ -170,12 +179,23 @@ class ShareStore:
         with errors_about(path):
             touch(path, self.now())
 
-    def clear_lasting(self, older_than: float) -> None:
-        """Remove the lasting shares that nobody has open here or has written to for so many seconds."""
+    def clear_lasting(self) -> None:
+        """Remove the lasting shares that nobody has open here or has written to for `LASTING_LIMIT`."""
         with self._lock, errors_about(self._incoming):
-            for path in untouched_since(self._incoming, self.now() - older_than):
+            for path in untouched_since(self._incoming, self.now() - LASTING_LIMIT):
                 if path not in self._unfinished:
-                    path.unlink(missing_ok=True)
+                    remove_lasting(path)
+            remove_lone_logbooks(self._incoming)
+
+    def logbook_path(self, storage_index: bytes, number: int) -> Path:
+        """Where whoever begins a lasting share may keep a logbook of it."""
+        return logbook_path(lasting_path(self._incoming, storage_index, number))
+
+    def remove_lasting(self, storage_index: bytes, number: int) -> None:
+        """Of one that isn't open. There need not be one."""
+        path = lasting_path(self._incoming, storage_index, number)
+        with self._lock, errors_about(path):
+            remove_lasting(path)
 
     def storing(
         self, storage_index: bytes, number: int, size: int, buffers: Sequence[Buffer], lease: LeaseSecrets

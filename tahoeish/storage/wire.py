@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import cbor2
@@ -83,8 +84,14 @@ class Allocation:
 # Paths.
 
 
+@lru_cache(256)
+def _name(storage_index: bytes) -> str:
+    """One after the other, many requests name the same."""
+    return base32.encode(storage_index)
+
+
 def immutable_path(storage_index: bytes) -> str:
-    return f"/storage/v1/immutable/{base32.encode(storage_index)}"
+    return f"/storage/v1/immutable/{_name(storage_index)}"
 
 
 def share_path(storage_index: bytes, number: int) -> str:
@@ -104,19 +111,27 @@ def corrupt_path(storage_index: bytes, number: int) -> str:
 
 
 def lease_path(storage_index: bytes) -> str:
-    return f"/storage/v1/lease/{base32.encode(storage_index)}"
+    return f"/storage/v1/lease/{_name(storage_index)}"
 
 
 def finish_path(storage_index: bytes, number: int) -> str:
-    return f"/tahoeish/v1/immutable/{base32.encode(storage_index)}/{number}/finish"
+    return f"/tahoeish/v1/immutable/{_name(storage_index)}/{number}/finish"
 
 
 def whole_share_path(storage_index: bytes, number: int) -> str:
-    return f"/tahoeish/v1/immutable/{base32.encode(storage_index)}/{number}"
+    return f"/tahoeish/v1/immutable/{_name(storage_index)}/{number}"
+
+
+def lasting_path(storage_index: bytes) -> str:
+    return f"/tahoeish/v1/immutable/{_name(storage_index)}"
+
+
+def secure_path(storage_index: bytes, number: int) -> str:
+    return f"{lasting_path(storage_index)}/{number}/secure"
 
 
 def mutable_path(storage_index: bytes) -> str:
-    return f"/storage/v1/mutable/{base32.encode(storage_index)}"
+    return f"/storage/v1/mutable/{_name(storage_index)}"
 
 
 # Headers.

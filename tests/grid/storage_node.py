@@ -54,7 +54,7 @@ class StockExtension(Extension):
 
 class StorageNode:
     """
-    Start and stop it as often as needed; it stays at its port. Unfinished shares don't outlive `stop`.
+    Start and stop it as often as needed; it stays at its port. Of unfinished shares only lasting ones outlive `stop`.
 
     The next request that `trouble` is for, by the beginning of "METHOD /path", meets it; what is left of the list is
     for later ones. `asked` are all requests that came.

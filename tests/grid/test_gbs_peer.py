@@ -36,6 +36,7 @@ from tests.grid.peer_contract import (
     half_written,
     store,
     store_whole,
+    write_the_rest,
 )
 from tests.grid.storage_node import (
     SPACE,
@@ -399,13 +400,85 @@ class TestWriting:
 
 class TestGoingOn:
     @pytest_twisted.ensureDeferred
-    async def test_a_restart_of_the_node_loses_the_share(self, grid: Grid) -> None:
-        ticket = await half_written(grid.peer(), 0)
+    async def test_a_stock_node_that_is_restarted_loses_the_share(self, stock_grid: Grid) -> None:
+        ticket = await half_written(stock_grid.peer(), 0)
+        await stock_grid.node.stop()
+        await stock_grid.node.start()
+
+        with pytest.raises(ShareMissing, match="restarted"):
+            await stock_grid.peer().reopen(STORAGE_INDEX, 0, ticket)
+
+    @pytest.mark.parametrize("size", [len(SHARE), None])
+    @pytest_twisted.ensureDeferred
+    async def test_ours_keeps_it_over_a_restart(self, grid: Grid, size: int | None) -> None:
+        ticket = await half_written(grid.peer(), 0, size)
         await grid.node.stop()
         await grid.node.start()
 
-        with pytest.raises(ShareMissing, match="restarted"):
-            await grid.peer().reopen(STORAGE_INDEX, 0, ticket)
+        await write_the_rest(await grid.peer().reopen(STORAGE_INDEX, 0, ticket))
+
+        assert await content(grid.peer(), 0) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_writer_goes_on_after_a_restart(self, grid: Grid) -> None:
+        peer = grid.peer()
+        writer = await peer.reopen(STORAGE_INDEX, 0, await half_written(peer, 0))
+        await grid.node.stop()
+        await grid.node.start()
+
+        await writer.secure()
+        await write_the_rest(writer)
+
+        assert await content(peer, 0) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_writer_waits_for_a_node_that_is_being_restarted(self, grid: Grid) -> None:
+        peer = grid.peer(patience=replace(QUICK, lasting_attempts=1000))
+        writer = await peer.reopen(STORAGE_INDEX, 0, await half_written(peer, 0))
+        await grid.node.stop()
+        securing = Deferred.fromCoroutine(writer.secure())
+        writing = Deferred.fromCoroutine(writer.write(50_000, [SHARE[50_000:]]))
+        await deferLater(reactor, 2 * QUICK.attempts * QUICK.pause)
+        assert not securing.called and not writing.called
+
+        await grid.node.start()
+        await securing
+        await writing
+        await write_the_rest(writer)
+
+        assert await content(peer, 0) == SHARE
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_node_that_fails_is_not_waited_for_as_long(self, grid: Grid) -> None:
+        peer = grid.peer()
+        writer = await peer.reopen(STORAGE_INDEX, 0, await half_written(peer, 0))
+        grid.node.asked.clear()
+        grid.node.trouble = [("PATCH", answering(500)) for _ in range(QUICK.lasting_attempts)]
+
+        with pytest.raises(PeerError, match="status 500"):
+            await writer.write(50_000, [SHARE[50_000:]])
+
+        assert grid.node.count("PATCH") == QUICK.attempts
+        grid.node.trouble = []
+
+    @pytest_twisted.ensureDeferred
+    async def test_what_can_not_be_secured_is_told(self, grid: Grid) -> None:
+        peer = grid.peer()
+        writer = (await peer.allocate(STORAGE_INDEX, [0], 5, lasting=True)).writers[0]
+        grid.node.trouble = [("POST", answering(507))]
+
+        with pytest.raises(PeerFull):
+            await writer.secure()
+        await writer.abort()
+
+    @pytest_twisted.ensureDeferred
+    async def test_there_is_nothing_to_secure_at_a_stock_node(self, stock_grid: Grid) -> None:
+        writer = (await stock_grid.peer().allocate(STORAGE_INDEX, [0], 5, lasting=True)).writers[0]
+
+        await writer.secure()
+
+        assert stock_grid.node.count("POST") == 1
+        await writer.abort()
 
     @pytest_twisted.ensureDeferred
     async def test_a_node_that_is_away_may_still_have_it(self, grid: Grid) -> None:

@@ -26,6 +26,7 @@ class Keeper:
         self.standing: Standing | None = None
         self.records = b""
         self.kept = 0
+        self.length: int | None = None
 
     async def keep(self, standing: Standing) -> None:
         record_size = 32 * 6
@@ -35,7 +36,7 @@ class Keeper:
 
     def go_on(self, grid: FolderGrid) -> ResumableUpload:
         assert self.standing is not None
-        return succeeded(go_on(grid.uploader, self.standing, self.records, self.keep))
+        return succeeded(go_on(grid.uploader, self.standing, self.records, self.keep, self.length))
 
 
 @pytest.fixture

@@ -154,6 +154,8 @@ def test_secure_share_is_on_the_disk_with_its_name(store: ShareStore, monkeypatc
     take(share.securing())
 
     assert synced.take() == {share.path, share.path.parent}
+    take(share.securing())
+    assert synced.take() == {share.path}
 
 
 # Letting go
@@ -328,14 +330,14 @@ def test_share_that_nobody_has_written_to_for_very_long_is_cleared_away(
 
 def test_share_that_is_kept_alive_is_not_cleared_away(store: ShareStore) -> None:
     begun(store).forget()
-    idle_for(store, 100)
+    idle_for(store, LASTING_LIMIT + 1)
 
     store.keep_alive(STORAGE_INDEX, 0)
-    store.clear_lasting(50)
+    store.clear_lasting()
 
     assert shares_found(store) == [LASTING]
-    idle_for(store, 100)
-    store.clear_lasting(50)
+    idle_for(store, LASTING_LIMIT + 1)
+    store.clear_lasting()
     assert shares_found(store) == []
     with pytest.raises(NoSuchShare):
         store.keep_alive(STORAGE_INDEX, 0)
@@ -343,9 +345,9 @@ def test_share_that_is_kept_alive_is_not_cleared_away(store: ShareStore) -> None
 
 def test_share_that_is_open_is_not_cleared_away(store: ShareStore) -> None:
     begun(store)
-    idle_for(store, 100)
+    idle_for(store, LASTING_LIMIT + 1)
 
-    store.clear_lasting(50)
+    store.clear_lasting()
 
     assert shares_found(store) == [LASTING]
 

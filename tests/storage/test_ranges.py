@@ -25,6 +25,7 @@ def test_it_agrees_with_a_set_of_numbers(added: list[tuple[int, int]], asked: tu
     assert numbers(known.ranges) == expected
     assert numbers(known.present(*asked)) == expected & wanted
     assert numbers(known.missing(*asked)) == wanted - expected
+    assert numbers(known.up_to(asked[0]).ranges) == {number for number in expected if number < asked[0]}
     assert known.covers(*asked) == (wanted <= expected)
     assert known.end == max(expected, default=-1) + 1
     assert all(first.end < second.begin for first, second in zip(known.ranges, known.ranges[1:], strict=False))

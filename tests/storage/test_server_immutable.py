@@ -309,7 +309,8 @@ class TestFinishingEarly:
 
     def test_it_is_offered(self, server: Server) -> None:
         answer = server.ask("GET", "/tahoeish/v1/extensions")
-        assert (answer.status, answer.json()) == (200, {"finish": 1, "whole": LARGEST_WHOLE_SHARE})
+        assert answer.status == 200
+        assert answer.json() == {"finish": 1, "whole": LARGEST_WHOLE_SHARE, "lasting": 1, "parcels": 1}
         assert server.ask("GET", "/tahoeish/v1/extensions", authorized=False).status == 401
 
     def test_the_share_ends_where_it_is_told(self, server: Server) -> None:

@@ -83,6 +83,18 @@ class TestComingIn:
         assert path.read_bytes()[12:] == CONTENT[: 2 * BATCH]
         assert not connection.answered
 
+    def test_a_small_rest_makes_no_trip_of_its_own(self, held_server: Server, threads: HeldThreads) -> None:
+        held_server.allocate({0}, SIZE)
+        threads.hold = True
+        connection = Connection(held_server)
+        connection.send(patch(0, BATCH + 16, BATCH + 16))
+        connection.send(CONTENT[:BATCH])
+        assert len(threads) == 0
+        connection.send(CONTENT[BATCH : BATCH + 16])
+        assert len(threads) == 1
+        threads.let_go()
+        assert connection.answer().status == 200
+
     def test_what_comes_slowly_is_not_kept_from_the_disk(self, server: Server, quick_store: ShareStore) -> None:
         server.allocate({0}, SIZE)
         connection = Connection(server)

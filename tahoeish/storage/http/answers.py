@@ -18,7 +18,7 @@ from tahoeish.storage.errors import (
     StoreFull,
 )
 from tahoeish.storage.undoing import NoSuchUpload, WrongUploadSecret
-from tahoeish.storage.uploads import DifferentContent
+from tahoeish.storage.upload import DifferentContent
 from tahoeish.storage.wire import CBOR, JSON, BadMessage
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.request import BadHead, StreamingRequest
@@ -65,11 +65,7 @@ def answer_page(request: StreamingRequest, status: int, title: str) -> None:
 
 def answer_failure(request: StreamingRequest, failure: Failure) -> None:
     """The response to a request that failed."""
-    status, detail = _status_and_detail(failure.value)
-    if isinstance(failure.value, StoreError) and status >= 500:
-        log.error("{reason}", reason=failure.getErrorMessage())
-    elif status == 500:
-        log.failure("{method} failed", failure, method=request.method.decode("ascii", "replace"))
+    status, detail = status_and_detail(failure, request.method.decode("ascii", "replace"))
     if isinstance(failure.value, Refused):
         for name, value in failure.value.headers.items():
             request.setHeader(name, value)
@@ -79,6 +75,16 @@ def answer_failure(request: StreamingRequest, failure: Failure) -> None:
         answer_page(request, status, "Processing Failed")
     else:
         answer(request, status, detail.encode(), _TEXT)
+
+
+def status_and_detail(failure: Failure, what: str) -> tuple[int, str]:
+    """What to answer when `what` has failed. A fault of this node goes into its log."""
+    status, detail = _status_and_detail(failure.value)
+    if isinstance(failure.value, StoreError) and status >= 500:
+        log.error("{reason}", reason=failure.getErrorMessage())
+    elif status == 500:
+        log.failure("{what} failed", failure, what=what)
+    return status, detail
 
 
 def _status_and_detail(error: BaseException | None) -> tuple[int, str]:

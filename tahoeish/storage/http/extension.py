@@ -1,6 +1,7 @@
 """
 What nodes of this kind can do besides, below `/tahoeish/v1`: complete a share that is shorter than was foreseen, take a
-small share in one request, and take back a share whose upload has failed elsewhere.
+small share in one request, or several of them, take back a share whose upload has failed elsewhere, and keep an
+unfinished share over a restart.
 
 A client asks for the extensions first. Nodes of other kinds have nothing at that address, and say so.
 """
@@ -11,13 +12,16 @@ import json
 from collections.abc import Sequence
 
 from tahoeish.storage.http.answers import Refused, answer, answer_json
+from tahoeish.storage.http.immutable import allocate
+from tahoeish.storage.http.parcels import Parcels
 from tahoeish.storage.http.routing import LEASE_SECRETS, Call, Endpoint
-from tahoeish.storage.uploads import StillMissing, Uploads
+from tahoeish.storage.upload import StillMissing
+from tahoeish.storage.uploads import Uploads
 from tahoeish.storage.wire import EXTENSIONS_PATH, LARGEST_WHOLE_SHARE, Secret, required_ranges
 from tahoeish.streams.budget import ByteBudget
 from tahoeish.streams.tasks import to_the_end
 
-_EXTENSIONS = {"finish": 1, "whole": LARGEST_WHOLE_SHARE}
+_EXTENSIONS = {"finish": 1, "whole": LARGEST_WHOLE_SHARE, "lasting": 1, "parcels": 1}
 _MAX_BODY = 1024
 
 
@@ -26,26 +30,38 @@ MEMORY = 32 * 1024 * 1024
 
 
 class Extension:
-    """What makes uploads shorter, in bytes or in requests."""
+    """What makes uploads shorter, in bytes or in requests, and lets them last longer."""
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
         self._memory = ByteBudget(MEMORY)
+        self._parcels = Parcels(uploads, self._memory)
 
     def endpoints(self) -> Sequence[Endpoint]:
-        share = "/tahoeish/v1/immutable/:si/:n"
+        path, share = "/tahoeish/v1/immutable/:si", "/tahoeish/v1/immutable/:si/:n"
         return (
             Endpoint("GET", EXTENSIONS_PATH, self.extensions),
+            Endpoint("POST", path, self.allocate, (*LEASE_SECRETS, Secret.UPLOAD)),
+            Endpoint("POST", f"{share}/secure", self.secure, (Secret.UPLOAD,)),
             Endpoint("POST", f"{share}/finish", self.finish, (Secret.UPLOAD,)),
             Endpoint("PUT", share, self.store, (*LEASE_SECRETS, Secret.UPLOAD)),
+            self._parcels.endpoint(),
             Endpoint("DELETE", share, self.undo, (Secret.UPLOAD,)),
         )
 
     async def extensions(self, call: Call) -> None:
         answer_json(call.request, 200, _EXTENSIONS)
 
+    async def allocate(self, call: Call) -> None:
+        await allocate(call, self._uploads, lasting=True)
+
+    async def secure(self, call: Call) -> None:
+        upload = await self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        await upload.secure()
+        answer(call.request, 200)
+
     async def finish(self, call: Call) -> None:
-        upload = self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        upload = await self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
         size = _size(await call.body.read_all(_MAX_BODY))
         if size > upload.size:
             raise Refused(400, f"the share was allocated with {upload.size} bytes, which are less than {size}")

@@ -63,16 +63,11 @@ class ImmutableShares:
         )
 
     async def allocate(self, call: Call) -> None:
-        asked = load_allocation_request(await call.message(MAX_ALLOCATION_BODY))
-        secret = call.secrets[Secret.UPLOAD]
-        allocation = await self._uploads.allocate(
-            call.storage_index, asked.share_numbers, asked.size, secret, call.lease
-        )
-        answer_message(call.request, 200, dump_allocation(allocation))
+        await allocate(call, self._uploads)
 
     async def write(self, call: Call) -> None:
         target = _target(call)
-        upload = self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+        upload = await self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
         length = target.end - target.begin
         if target.end > upload.size:
             raise Refused(416, f"the share was allocated with {upload.size} bytes, and has no byte {target.end - 1}")
@@ -84,7 +79,7 @@ class ImmutableShares:
 
     async def abort(self, call: Call) -> None:
         try:
-            upload = self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
+            upload = await self._uploads.find(call.storage_index, call.number, call.secrets[Secret.UPLOAD])
         except NoSuchUpload:
             if call.number in await self._run_in_thread(self._store.share_numbers, call.storage_index):
                 raise Refused(405, "Method Not Allowed", {"Allow": "GET, HEAD"}) from None
@@ -103,6 +98,16 @@ class ImmutableShares:
         reason = load_corruption(await call.message(MAX_CORRUPTION_BODY))
         await self._run_in_thread(self._store.report_corruption, call.storage_index, call.number, reason)
         answer(call.request, 200)
+
+
+async def allocate(call: Call, uploads: Uploads, *, lasting: bool = False) -> None:
+    """Answer a request to begin uploads."""
+    asked = load_allocation_request(await call.message(MAX_ALLOCATION_BODY))
+    secret = call.secrets[Secret.UPLOAD]
+    allocation = await uploads.allocate(
+        call.storage_index, asked.share_numbers, asked.size, secret, call.lease, lasting=lasting
+    )
+    answer_message(call.request, 200, dump_allocation(allocation))
 
 
 def _target(call: Call) -> Range:

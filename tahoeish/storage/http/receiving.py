@@ -11,10 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.undoing import NoSuchUpload
-from tahoeish.storage.uploads import DifferentContent, Upload
+from tahoeish.storage.upload import DifferentContent, Upload
 from tahoeish.streams.body import BodyError, BodyStream
 
-BATCH = 1024 * 1024
+BATCH = 2 * 1024 * 1024
 """Bytes of a body that are worth a trip to a thread."""
 
 SMALLEST_BATCH = 64 * 1024
@@ -68,7 +68,7 @@ class ShareReceiver:
         """Whether the body has ended with this batch."""
         size = 0
         deadline = 0.0
-        while size < min(left, self._enough) and len(batch) < MOST_PIECES:
+        while size < self._enough(left) and len(batch) < MOST_PIECES:
             reading = body.read()
             if not batch:
                 piece = await reading
@@ -84,9 +84,10 @@ class ShareReceiver:
             size += len(batch[-1])
         return False
 
-    @property
-    def _enough(self) -> int:
-        return max(SMALLEST_BATCH, min(BATCH, MEMORY // self._under_way))
+    def _enough(self, left: int) -> int:
+        """A rest that isn't worth a trip of its own goes with what comes before it."""
+        enough = max(SMALLEST_BATCH, min(BATCH, MEMORY // self._under_way))
+        return left if left < enough + SMALLEST_BATCH else enough
 
     def _until(self, deadline: float, reading: Deferred[bytes | bytearray]) -> Deferred[bytes | bytearray]:
         if not reading.called:

@@ -41,7 +41,8 @@ class VersionEndpoint:
 class StorageSite(StreamingSite):
     """Everything that a storage node serves to those who know its swissnum."""
 
-    largest_gulp = 512 * 1024
+    # More than our own clients send at once, so that a gulp leaves no rest of that to wake up for.
+    largest_gulp = 640 * 1024
     lets_gather = True
     speaks_http2 = False
 
