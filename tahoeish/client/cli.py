@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tahoeish.client.arguments import understood
 from tahoeish.client.defaults import JOBS, RETRIES
 
 if TYPE_CHECKING:
     from tahoeish.client.address import Target
+    from tahoeish.client.terminal import Where
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -145,7 +147,6 @@ def _quietness() -> argparse.ArgumentParser:
 
 def _put(arguments: argparse.Namespace) -> int:
     from tahoeish.client.put_command import How, put
-    from tahoeish.client.terminal import Where
 
     how = How(
         to=arguments.to,
@@ -155,47 +156,44 @@ def _put(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         quiet=arguments.quiet,
     )
-    return put(arguments.file, where=Where(arguments.node_url, arguments.user), how=how)
+    return put(arguments.file, where=_where(arguments), how=how)
 
 
 def _get(arguments: argparse.Namespace) -> int:
     from tahoeish.client.commands import get
-    from tahoeish.client.terminal import Where
 
-    return get(arguments.cap, arguments.file, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
+    return get(arguments.cap, arguments.file, where=_where(arguments), quiet=arguments.quiet)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from tahoeish.client.commands import check
-    from tahoeish.client.terminal import Where
 
-    return check(
-        arguments.cap, verify=arguments.verify, repair=arguments.repair, where=Where(arguments.node_url, arguments.user)
-    )
+    return check(arguments.cap, verify=arguments.verify, repair=arguments.repair, where=_where(arguments))
 
 
 def _snapshot(arguments: argparse.Namespace) -> int:
     from tahoeish.client.commands import snapshot
-    from tahoeish.client.terminal import Where
 
-    return snapshot(arguments.folder, where=Where(arguments.node_url, arguments.user), quiet=arguments.quiet)
+    return snapshot(arguments.folder, where=_where(arguments), quiet=arguments.quiet)
 
 
 def _restore(arguments: argparse.Namespace) -> int:
     from tahoeish.client.commands import restore
+
+    where = _where(arguments)
+    return restore(arguments.cap, arguments.folder, overwrite=arguments.overwrite, where=where, quiet=arguments.quiet)
+
+
+def _where(arguments: argparse.Namespace) -> Where:
     from tahoeish.client.terminal import Where
 
-    where = Where(arguments.node_url, arguments.user)
-    return restore(arguments.cap, arguments.folder, overwrite=arguments.overwrite, where=where, quiet=arguments.quiet)
+    return Where(arguments.node_url, arguments.user)
 
 
 def _target(text: str) -> Target:
     from tahoeish.client.address import BadTarget, target_from
 
-    try:
-        return target_from(text)
-    except BadTarget as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return understood(text, target_from, BadTarget)
 
 
 def _count(text: str) -> int:
@@ -214,17 +212,11 @@ def _cap(text: str) -> str:
     from tahoeish.chk.errors import BadCap
     from tahoeish.client.address import cap_from
 
-    try:
-        return cap_from(text)
-    except BadCap as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return understood(text, cap_from, BadCap)
 
 
 def _directory_cap(text: str) -> str:
     from tahoeish.chk.errors import BadCap
     from tahoeish.client.address import directory_cap_from
 
-    try:
-        return directory_cap_from(text)
-    except BadCap as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return understood(text, directory_cap_from, BadCap)

@@ -178,6 +178,13 @@ class Superseded(NamespaceError):
         self.id = id
 
 
+class TooManyUploads(NamespaceError):
+    """The owner has as many unfinished uploads as one may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most} unfinished uploads already; finish or end some of them first")
+
+
 class NoSuchLink(NamespaceError):
     """Nobody has given away such a link, or not any more."""
 

@@ -1,8 +1,7 @@
 """
 The tables, one schema for both databases.
 
-Migrations make them (`migrations/`); a test compares the two. Texts compare and sort by their UTF-8 bytes, in SQLite as
-in PostgreSQL, whatever the language of the database is. Times are Unix seconds.
+Migrations make them (`migrations/`); a test compares the two. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
+    false,
 )
 
+from tahoeish.namespace.column_types import ROW_ID, TEXT
+
 # The migration that makes the schema as it stands below.
-REVISION = "0004"
+REVISION = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -33,25 +34,20 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
-_Text = Text().with_variant(Text(collation="C"), "postgresql")
-# Only an INTEGER PRIMARY KEY is SQLite's own row number. Numbers aren't used again: a folder's entity tag rests on
-# that.
-_Id = BigInteger().with_variant(Integer(), "sqlite")
-
 # A file or a folder. Without a parent: the top of a user's tree, or what a version stands for. `size` counts the bytes
 # of a file or of all files below a folder, so what a user takes up is the size of the tree's top. `changes` counts the
-# changes of a folder's direct members.
+# changes of a folder's direct members. Numbers aren't used again: a folder's entity tag rests on that.
 entries = Table(
     "entries",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("parent", _Id, ForeignKey("entries.id")),
-    Column("name", _Text, nullable=False),
+    Column("id", ROW_ID, primary_key=True),
+    Column("parent", ROW_ID, ForeignKey("entries.id")),
+    Column("name", TEXT, nullable=False),
     Column("folder", Boolean, nullable=False),
-    Column("cap", _Text),
+    Column("cap", TEXT),
     Column("size", BigInteger, nullable=False),
-    Column("content_type", _Text),
-    Column("checksums", _Text),
+    Column("content_type", TEXT),
+    Column("checksums", TEXT),
     Column("created", Double, nullable=False),
     Column("modified", Double, nullable=False),
     Column("changes", BigInteger, nullable=False),
@@ -63,27 +59,27 @@ entries = Table(
 trees = Table(
     "trees",
     metadata,
-    Column("owner", _Text, primary_key=True),
-    Column("root", _Id, ForeignKey("entries.id"), nullable=False, unique=True),
+    Column("owner", TEXT, primary_key=True),
+    Column("root", ROW_ID, ForeignKey("entries.id"), nullable=False, unique=True),
 )
 
 properties = Table(
     "properties",
     metadata,
-    Column("entry", _Id, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("namespace", _Text, primary_key=True),
-    Column("name", _Text, primary_key=True),
-    Column("value", _Text, nullable=False),
+    Column("entry", ROW_ID, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("namespace", TEXT, primary_key=True),
+    Column("name", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
 )
 
 # What the name in the folder stood for before. Without a folder it can't be reached any more, and waits for the purge.
 versions = Table(
     "versions",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("folder", _Id, ForeignKey("entries.id", ondelete="SET NULL")),
-    Column("name", _Text, nullable=False),
-    Column("entry", _Id, ForeignKey("entries.id"), nullable=False, unique=True),
+    Column("id", ROW_ID, primary_key=True),
+    Column("folder", ROW_ID, ForeignKey("entries.id", ondelete="SET NULL")),
+    Column("name", TEXT, nullable=False),
+    Column("entry", ROW_ID, ForeignKey("entries.id"), nullable=False, unique=True),
     Column("replaced", Double, nullable=False),
     Index(None, "folder", "name"),
     Index(None, "replaced"),
@@ -94,13 +90,13 @@ versions = Table(
 locks = Table(
     "locks",
     metadata,
-    Column("token", _Text, primary_key=True),
-    Column("owner", _Text, nullable=False),
-    Column("path", _Text, nullable=False),
-    Column("holder", _Text, nullable=False),
-    Column("scope", _Text, nullable=False),
-    Column("depth", _Text, nullable=False),
-    Column("owner_xml", _Text),
+    Column("token", TEXT, primary_key=True),
+    Column("owner", TEXT, nullable=False),
+    Column("path", TEXT, nullable=False),
+    Column("holder", TEXT, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("depth", TEXT, nullable=False),
+    Column("owner_xml", TEXT),
     Column("seconds", Integer, nullable=False),
     Column("expires", Double, nullable=False),
     Index(None, "owner", "path"),
@@ -111,35 +107,36 @@ locks = Table(
 users = Table(
     "users",
     metadata,
-    Column("name", _Text, primary_key=True),
-    Column("password_hash", _Text),
+    Column("name", TEXT, primary_key=True),
+    Column("password_hash", TEXT),
     Column("created", Double, nullable=False),
     Column("quota", BigInteger),
     Column("disabled", Boolean, nullable=False),
+    Column("operator", Boolean, nullable=False, server_default=false()),
 )
 
 # `below_path`: the names joined by slashes; None for no limit.
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", _Text, primary_key=True),
-    Column("user", _Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
-    Column("label", _Text, nullable=False),
-    Column("secret_hash", _Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("label", TEXT, nullable=False),
+    Column("secret_hash", TEXT, nullable=False),
     Column("created", Double, nullable=False),
     Column("expires", Double),
     Column("last_used", Double),
     Column("read_only", Boolean, nullable=False),
-    Column("below_path", _Text),
+    Column("below_path", TEXT),
 )
 
 shares = Table(
     "shares",
     metadata,
-    Column("owner", _Text, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
-    Column("with_user", _Text, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
-    Column("name", _Text, primary_key=True),
-    Column("folder", _Id, ForeignKey("entries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("owner", TEXT, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("with_user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", TEXT, primary_key=True),
+    Column("folder", ROW_ID, ForeignKey("entries.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("writable", Boolean, nullable=False),
     Index(None, "with_user"),
 )
@@ -148,10 +145,10 @@ shares = Table(
 url_keys = Table(
     "url_keys",
     metadata,
-    Column("id", _Text, primary_key=True),
-    Column("user", _Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
-    Column("below_path", _Text),
-    Column("secret", _Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("below_path", TEXT),
+    Column("secret", TEXT, nullable=False),
     Column("created", Double, nullable=False),
 )
 
@@ -159,28 +156,28 @@ url_keys = Table(
 upload_links = Table(
     "upload_links",
     metadata,
-    Column("id", _Text, primary_key=True),
-    Column("user", _Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
-    Column("folder", _Text, nullable=False),
-    Column("label", _Text, nullable=False),
-    Column("secret_hash", _Text, nullable=False, unique=True),
+    Column("id", TEXT, primary_key=True),
+    Column("user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folder", TEXT, nullable=False),
+    Column("label", TEXT, nullable=False),
+    Column("secret_hash", TEXT, nullable=False, unique=True),
     Column("created", Double, nullable=False),
     Column("expires", Double),
     Column("max_size", BigInteger),
     Column("max_files", BigInteger),
     Column("files", BigInteger, nullable=False),
-    Column("content_types", _Text, nullable=False),
-    Column("hook_url", _Text),
-    Column("hook_secret", _Text),
+    Column("content_types", TEXT, nullable=False),
+    Column("hook_url", TEXT),
+    Column("hook_secret", TEXT),
 )
 
 # What a web hook is still to be told.
 hook_calls = Table(
     "hook_calls",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("link", _Text, ForeignKey("upload_links.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("body", _Text, nullable=False),
+    Column("id", ROW_ID, primary_key=True),
+    Column("link", TEXT, ForeignKey("upload_links.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("body", TEXT, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due", Double, nullable=False, index=True),
     sqlite_autoincrement=True,
@@ -190,18 +187,18 @@ hook_calls = Table(
 uploads = Table(
     "uploads",
     metadata,
-    Column("id", _Text, primary_key=True),
-    Column("owner", _Text, nullable=False),
-    Column("key", _Text),
-    Column("dialect", _Text, nullable=False),
-    Column("target", _Text, nullable=False),
-    Column("notes", _Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("owner", TEXT, nullable=False),
+    Column("key", TEXT),
+    Column("dialect", TEXT, nullable=False),
+    Column("target", TEXT, nullable=False),
+    Column("notes", TEXT, nullable=False),
     Column("created", Double, nullable=False),
     Column("deadline", Double),
     Column("offset", BigInteger, nullable=False),
     Column("length", BigInteger),
-    Column("phase", _Text, nullable=False),
-    Column("shares", _Text),
+    Column("phase", TEXT, nullable=False),
+    Column("shares", TEXT),
     Column("segments", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("encoder", LargeBinary),
@@ -215,7 +212,7 @@ uploads = Table(
 upload_records = Table(
     "upload_records",
     metadata,
-    Column("upload", _Text, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("upload", TEXT, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("first_segment", BigInteger, primary_key=True, autoincrement=False),
     Column("hashes", LargeBinary, nullable=False),
 )

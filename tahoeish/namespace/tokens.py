@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b32encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tahoeish.namespace.database import Database
-from tahoeish.namespace.errors import NamespaceError, NoSuchUser
+from tahoeish.namespace.errors import NamespaceError
+from tahoeish.namespace.issuing import expect_user, in_base32, secret_hash
 from tahoeish.namespace.names import Path, check_path
 from tahoeish.namespace.schema import tokens, users
 
@@ -79,20 +78,18 @@ class Tokens:
 
         Raises `NoSuchUser`, also for one who can't come in, and `BadName` for the folder, which needn't be there.
         """
-        identity = _base32(self._random_bytes(_ID_BYTES))
-        secret = f"{_PREFIX}_{identity}_{_base32(self._random_bytes(_SECRET_BYTES))}"
+        identity = in_base32(self._random_bytes(_ID_BYTES))
+        secret = f"{_PREFIX}_{identity}_{in_base32(self._random_bytes(_SECRET_BYTES))}"
         token = Token(identity, user, label, self._clock(), expires, None, read_only, check_path(below))
 
         def work(connection: Connection) -> None:
-            known = select(users.c.name).where(users.c.name == user, users.c.disabled.is_(False))
-            if connection.execute(known).scalar() is None:
-                raise NoSuchUser(user)
+            expect_user(connection, user)
             connection.execute(
                 insert(tokens).values(
                     id=token.id,
                     user=token.user,
                     label=token.label,
-                    secret_hash=_hash(secret),
+                    secret_hash=secret_hash(secret),
                     created=token.created,
                     expires=token.expires,
                     read_only=token.read_only,
@@ -114,7 +111,7 @@ class Tokens:
             .where(tokens.c.id == parts[1], users.c.disabled.is_(False))
         )
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
-        if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
+        if row is None or not hmac.compare_digest(row.secret_hash, secret_hash(secret)):
             return None
         return _token(row)
 
@@ -148,12 +145,3 @@ def looks_like_token(secret: str) -> bool:
 def _token(row: Row[tuple[object, ...]]) -> Token:
     below = tuple(row.below_path.split("/")) if row.below_path else ()
     return Token(row.id, row.user, row.label, row.created, row.expires, row.last_used, row.read_only, below)
-
-
-def _hash(secret: str) -> str:
-    # Nobody can try all secrets of 160 bits, so it needn't be slow.
-    return sha256(secret.encode()).hexdigest()
-
-
-def _base32(data: bytes) -> str:
-    return b32encode(data).decode().lower()

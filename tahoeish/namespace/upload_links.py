@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import count
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
@@ -14,7 +12,8 @@ from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.conditions import ANY, Conditions
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.entries import Content, Entry, Outcome
-from tahoeish.namespace.errors import LinkOver, NoSuchEntry, NoSuchLink, NoSuchUser
+from tahoeish.namespace.errors import LinkOver, NoSuchEntry, NoSuchLink
+from tahoeish.namespace.issuing import expect_user, in_base32, secret_hash
 from tahoeish.namespace.names import LONGEST_NAME, Path, check_path
 from tahoeish.namespace.schema import hook_calls, upload_links, users
 from tahoeish.namespace.viewer import Viewer
@@ -101,20 +100,18 @@ class UploadLinks:
 
         Raises `NoSuchUser`, also for one who can't come in, and `BadName` for the folder, which needn't be there.
         """
-        identity, secret = (_base32(self._random_bytes(size)) for size in (_ID_BYTES, _SECRET_BYTES))
+        identity, secret = (in_base32(self._random_bytes(size)) for size in (_ID_BYTES, _SECRET_BYTES))
         link = UploadLink(identity, user, check_path(folder), label, self._clock(), bounds, 0, hook)
 
         def work(connection: Connection) -> None:
-            known = select(users.c.name).where(users.c.name == user, users.c.disabled.is_(False))
-            if connection.execute(known).scalar() is None:
-                raise NoSuchUser(user)
+            expect_user(connection, user)
             connection.execute(
                 insert(upload_links).values(
                     id=identity,
                     user=user,
                     folder="/".join(link.folder),
                     label=label,
-                    secret_hash=_hash(secret),
+                    secret_hash=secret_hash(secret),
                     created=link.created,
                     expires=bounds.expires,
                     max_size=bounds.max_size,
@@ -131,7 +128,9 @@ class UploadLinks:
 
     def find(self, secret: str) -> UploadLink:
         """One that is good now. Raises `NoSuchLink`, `LinkOver`."""
-        link = self._database.read(lambda connection: _find(connection, upload_links.c.secret_hash == _hash(secret)))
+        link = self._database.read(
+            lambda connection: _find(connection, upload_links.c.secret_hash == secret_hash(secret))
+        )
         link.expect_open(self._clock())
         return link
 
@@ -156,13 +155,14 @@ class UploadLinks:
         self,
         catalogue: Catalogue,
         identity: str,
-        name: str,
+        path: Path,
         content: Content,
         modified: float | None,
         told: Callable[[UploadLink, Entry], str],
     ) -> Outcome:
         """
         Let a file that has come by the link have a name in its folder, this one or one like it: nothing is replaced.
+        Folders on its path are made.
         `told` says what its hook is to be told.
 
         Nothing is changed if that was done before. Raises `NoSuchLink`, `LinkOver`, and what `Catalogue.put` does.
@@ -173,7 +173,7 @@ class UploadLinks:
             # First of all: in PostgreSQL, this holds the row until the end.
             connection.execute(select(upload_links.c.id).where(this).with_for_update())
             link = _find(connection, this)
-            outcome = _put(catalogue.joining(connection), link, name, content, modified)
+            outcome = _put(catalogue.joining(connection), link, path, content, modified)
             if not outcome.created:
                 return outcome
             link.expect_more()
@@ -226,9 +226,12 @@ def names_like(name: str) -> Iterator[str]:
         yield f"{shortened}{tail}"
 
 
-def _put(catalogue: Catalogue, link: UploadLink, name: str, content: Content, modified: float | None) -> Outcome:
-    for candidate in names_like(name):
-        path = (*link.folder, candidate)
+def _put(catalogue: Catalogue, link: UploadLink, brought: Path, content: Content, modified: float | None) -> Outcome:
+    folder = link.folder
+    for name in brought[:-1]:
+        folder = _folder_in(catalogue, link.viewer, folder, name)
+    for candidate in names_like(brought[-1]):
+        path = (*folder, candidate)
         try:
             present = catalogue.find(link.viewer, path)
         except NoSuchEntry:
@@ -237,6 +240,19 @@ def _put(catalogue: Catalogue, link: UploadLink, name: str, content: Content, mo
         if present.content is not None and present.content.cap == content.cap:
             # It has come before, and nobody got to know.
             return Outcome(present, created=False)
+    raise AssertionError("there is always another name")
+
+
+def _folder_in(catalogue: Catalogue, viewer: Viewer, above: Path, name: str) -> Path:
+    """The one of this name, or of one like it where that is a file's; made if it isn't there."""
+    for candidate in names_like(name):
+        path = (*above, candidate)
+        try:
+            if catalogue.find(viewer, path).is_folder:
+                return path
+        except NoSuchEntry:
+            catalogue.make_folder(viewer, path)
+            return path
     raise AssertionError("there is always another name")
 
 
@@ -255,12 +271,3 @@ def _link(row: Row[tuple[object, ...]]) -> UploadLink:
     hook = Hook(row.hook_url, row.hook_secret) if row.hook_url else None
     folder = tuple(row.folder.split("/")) if row.folder else ()
     return UploadLink(row.id, row.user, folder, row.label, row.created, bounds, row.files, hook)
-
-
-def _hash(secret: str) -> str:
-    # Nobody can try all secrets of 160 bits, so it needn't be slow.
-    return sha256(secret.encode()).hexdigest()
-
-
-def _base32(data: bytes) -> str:
-    return b32encode(data).decode().lower()

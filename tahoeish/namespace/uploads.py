@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from tahoeish.namespace.database import Database
-from tahoeish.namespace.errors import AlreadyExists, NamespaceError, NoSuchUpload, Superseded
+from tahoeish.namespace.errors import AlreadyExists, NamespaceError, NoSuchUpload, Superseded, TooManyUploads
 from tahoeish.namespace.schema import upload_records, uploads
 
 _UNFINISHED = ("open", "finishing")
+_EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,20 @@ class UploadRow:
 _NEVER_SAVED = ("id", "owner", "created", "epoch")
 _SAVED = tuple(one.name for one in fields(UploadRow) if one.name not in _NEVER_SAVED)
 
-# Lists can be long, and these are what is large in a row.
-_LISTED = [column for column in uploads.c if column.name not in ("answer", "tail")]
+# Whoever looks at a row looks often, and lists can be long.
+_LOOKED_AT = [column for column in uploads.c if column.name != "tail"]
+_LISTED = [column for column in _LOOKED_AT if column.name != "answer"]
+
+MOST_UNFINISHED = 1000
+"""Uploads that an owner may have under way: each takes room on the peers that no quota knows of yet."""
 
 
 class UploadTable:
     """
     Every call is one transaction, and blocks.
 
-    Lists come without `answer` and `tail`, as if these were empty: a row that is to be saved comes from `claim`.
+    Only `claim` gives a row that can be saved. Others come without `tail`, and those in lists without `answer`, too, as
+    if these were empty.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
@@ -71,9 +77,11 @@ class UploadTable:
         self._clock = clock
 
     def create(self, row: UploadRow) -> None:
-        """Raises `AlreadyExists` if the owner has one with the same key."""
+        """Raises `AlreadyExists` if the owner has one with the same key, and `TooManyUploads`."""
 
         def work(connection: Connection) -> None:
+            if _unfinished(connection, row.owner) >= MOST_UNFINISHED:
+                raise TooManyUploads(MOST_UNFINISHED)
             if row.key is not None and _with_key(connection, row.owner, row.key) is not None:
                 raise AlreadyExists((row.key,))
             connection.execute(insert(uploads).values({one.name: getattr(row, one.name) for one in fields(row)}))
@@ -82,7 +90,7 @@ class UploadTable:
 
     def find(self, id: str) -> UploadRow:
         """Raises `NoSuchUpload`."""
-        query = select(uploads).where(uploads.c.id == id)
+        query = select(*_LOOKED_AT).where(uploads.c.id == id)
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             raise NoSuchUpload(id)
@@ -176,8 +184,10 @@ def hand_over(connection: Connection, old: str, new: str) -> None:
 
 
 def discard(connection: Connection, owner: str) -> None:
-    """Forget all uploads of somebody who is leaving."""
-    connection.execute(delete(uploads).where(uploads.c.owner == owner))
+    """Forget all uploads of somebody who is leaving; those that have shares somewhere, when these have been removed."""
+    connection.execute(delete(uploads).where(uploads.c.owner == owner, uploads.c.shares.is_(None)))
+    ending = update(uploads).where(uploads.c.owner == owner)
+    connection.execute(ending.values(phase=_EXPIRED, deadline=0.0, key=None, epoch=uploads.c.epoch + 1))
 
 
 def _upload(row: Row[Any]) -> UploadRow:
@@ -185,7 +195,13 @@ def _upload(row: Row[Any]) -> UploadRow:
 
 
 def _with_key(connection: Connection, owner: str, key: str) -> Row[Any] | None:
-    return connection.execute(select(uploads).where(uploads.c.owner == owner, uploads.c.key == key)).one_or_none()
+    query = select(*_LOOKED_AT).where(uploads.c.owner == owner, uploads.c.key == key)
+    return connection.execute(query).one_or_none()
+
+
+def _unfinished(connection: Connection, owner: str) -> int:
+    counting = select(func.count()).where(uploads.c.owner == owner, uploads.c.phase.in_(_UNFINISHED))
+    return connection.execute(counting).scalar_one()
 
 
 def _is_there(connection: Connection, id: str) -> bool:

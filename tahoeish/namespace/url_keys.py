@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from tahoeish.namespace.database import Database
-from tahoeish.namespace.errors import NamespaceError, NoSuchUser
+from tahoeish.namespace.errors import NamespaceError
+from tahoeish.namespace.issuing import expect_user, in_base32
 from tahoeish.namespace.names import Path, check_path
 from tahoeish.namespace.schema import url_keys, users
 
@@ -92,14 +92,12 @@ class UrlKeys:
         self._database.write(work)
 
     def _add(self, user: str, below: Path, *, replaces_oldest: bool) -> UrlKey:
-        identity, secret = (_base32(self._random_bytes(size)) for size in (_ID_BYTES, _SECRET_BYTES))
+        identity, secret = (in_base32(self._random_bytes(size)) for size in (_ID_BYTES, _SECRET_BYTES))
         key = UrlKey(identity, user, check_path(below), secret, self._clock())
 
         def work(connection: Connection) -> None:
-            # In PostgreSQL, this holds the user until the end, and with it everybody else who adds a key.
-            known = select(users.c.name).where(users.c.name == user, users.c.disabled.is_(False)).with_for_update()
-            if connection.execute(known).scalar() is None:
-                raise NoSuchUser(user)
+            # Whoever adds another key at the same time waits, so that there are never too many.
+            expect_user(connection, user, hold=True)
             query = select(url_keys).where(_same_place(key)).order_by(url_keys.c.created, url_keys.c.id)
             present = connection.execute(query).all()
             if len(present) >= MOST_FOR_ONE_PLACE:
@@ -130,7 +128,3 @@ def _written(below: Path) -> str | None:
 def _key(row: Row[tuple[object, ...]]) -> UrlKey:
     below = tuple(row.below_path.split("/")) if row.below_path else ()
     return UrlKey(row.id, row.user, below, row.secret, row.created)
-
-
-def _base32(data: bytes) -> str:
-    return b32encode(data).decode().lower()

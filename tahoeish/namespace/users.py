@@ -49,7 +49,8 @@ class User:
     """
     Somebody with a tree of their own. `quota` and `used` are in bytes, without a quota there is no bound.
 
-    Whoever is `disabled` can't come in, but what they have stays, also for those with whom it is shared.
+    Whoever is `disabled` can't come in, but what they have stays, also for those with whom it is shared. An `operator`
+    sees what everybody does.
     """
 
     name: str
@@ -57,6 +58,7 @@ class User:
     created: float
     quota: int | None
     disabled: bool
+    operator: bool
     used: int = 0
 
 
@@ -75,12 +77,17 @@ class Users:
     def find(self, name: str) -> User | None:
         return self._database.read(lambda connection: _find(connection, name))
 
+    def is_operator(self, name: str) -> bool:
+        """Without users, everybody is: they are on the node's own machine."""
+        flagged = select(users.c.operator).where(users.c.name == name, _enabled())
+        return name == LOCAL or bool(self._database.read(lambda connection: connection.execute(flagged).scalar()))
+
     def all(self) -> list[User]:
         """In the order of their names."""
         query = _select().order_by(users.c.name)
         return self._database.read(lambda connection: [_user(row) for row in connection.execute(query)])
 
-    def add(self, name: str, password_hash: str | None, quota: int | None = None) -> bool:
+    def add(self, name: str, password_hash: str | None, quota: int | None = None, *, operator: bool = False) -> bool:
         """
         Let somebody in. The first one takes over what was stored while there were no users; returns whether this was
         the first one. Somebody who was removed and whose files were kept has them again.
@@ -95,11 +102,18 @@ class Users:
             if before is not None and not before.disabled:
                 raise UserExists(name)
             if before is not None:
-                changed = {"password_hash": password_hash, "quota": quota, "disabled": False}
+                changed = {"password_hash": password_hash, "quota": quota, "disabled": False, "operator": operator}
                 connection.execute(update(users).where(users.c.name == name).values(changed))
                 return False
             connection.execute(
-                insert(users).values(name=name, password_hash=password_hash, created=now, quota=quota, disabled=False)
+                insert(users).values(
+                    name=name,
+                    password_hash=password_hash,
+                    created=now,
+                    quota=quota,
+                    disabled=False,
+                    operator=operator,
+                )
             )
             if first:
                 if find(connection, LOCAL) is None:
@@ -113,7 +127,14 @@ class Users:
 
     def set_password(self, name: str, password_hash: str) -> None:
         """Raises `NoSuchUser`, also for somebody who can't come in."""
-        changing = update(users).where(users.c.name == name, _enabled()).values(password_hash=password_hash)
+        self._change(name, password_hash=password_hash)
+
+    def set_operator(self, name: str, operator: bool) -> None:
+        """Raises `NoSuchUser`, also for somebody who can't come in."""
+        self._change(name, operator=operator)
+
+    def _change(self, name: str, **values: object) -> None:
+        changing = update(users).where(users.c.name == name, _enabled()).values(values)
 
         def work(connection: Connection) -> None:
             if not connection.execute(changing).rowcount:
@@ -172,7 +193,7 @@ def _select() -> Select[tuple[object, ...]]:
 
 
 def _user(row: Row[tuple[object, ...]]) -> User:
-    return User(row.name, row.password_hash, row.created, row.quota, row.disabled, row.used or 0)
+    return User(row.name, row.password_hash, row.created, row.quota, row.disabled, row.operator, row.used or 0)
 
 
 def _find(connection: Connection, name: str) -> User | None:

@@ -20,6 +20,9 @@ from twisted.web.server import Site
 
 from tahoeish.chk.caps import LITERAL_MAX, LiteralCap, ReadCap
 
+CONTENT = bytes(range(256)) * 4000
+MORE_THAN_SOCKETS_HOLD = 64 * 1024 * 1024
+
 
 def cap_for(content: bytes) -> str:
     """A cap of the right length; nobody here looks at the rest of it."""
@@ -127,6 +130,9 @@ class Conversation(Protocol):
 
     def when_lost(self) -> Deferred[None]:
         return self.when(lambda conversation: conversation.lost is not None)
+
+    def answer(self, text: bytes) -> None:
+        self.transport.write(text)
 
     def connectionMade(self) -> None:
         self._begun(self)

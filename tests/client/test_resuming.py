@@ -68,11 +68,17 @@ def ended(command: subprocess.Popen[str]) -> tuple[int, str, str]:
     return command.returncode, out.strip(), err
 
 
-def interrupted(*arguments: str | Path, proxy: CountingProxy, state: Path) -> str:
-    """Stop it with Ctrl-C in the middle; gives what it says."""
+def held(*arguments: str | Path, proxy: CountingProxy, state: Path) -> subprocess.Popen[str]:
+    """One that has come to the middle, and gets no further until the proxy lets it."""
     proxy.limit = HELD_AT
     command = put(*arguments, proxy=proxy, state=state)
     wait_until(proxy.held.is_set, "the upload has come to the middle")
+    return command
+
+
+def interrupted(*arguments: str | Path, proxy: CountingProxy, state: Path) -> str:
+    """Stop it with Ctrl-C in the middle; gives what it says."""
+    command = held(*arguments, proxy=proxy, state=state)
     command.send_signal(signal.SIGINT)
     status, out, err = ended(command)
     assert (status, out) == (130, "")
@@ -117,9 +123,7 @@ def test_after_ctrl_c_the_same_command_sends_only_the_rest(
 def test_a_node_that_is_killed_and_comes_back_is_waited_for(
     node: NodeProcess, proxy: CountingProxy, file: Path, state: Path
 ) -> None:
-    proxy.limit = HELD_AT
-    command = put(file, proxy=proxy, state=state)
-    wait_until(proxy.held.is_set, "the upload has come to the middle")
+    command = held(file, proxy=proxy, state=state)
     node.stop(signal.SIGKILL)
     proxy.reset()
     node.start()
@@ -132,9 +136,7 @@ def test_a_node_that_is_killed_and_comes_back_is_waited_for(
 def test_a_connection_that_breaks_costs_only_what_was_on_its_way(
     node: NodeProcess, proxy: CountingProxy, file: Path, state: Path
 ) -> None:
-    proxy.limit = HELD_AT
-    command = put(file, proxy=proxy, state=state)
-    wait_until(proxy.held.is_set, "the upload has come to the middle")
+    command = held(file, proxy=proxy, state=state)
     proxy.reset()
     status, cap, _ = ended(command)
     assert status == 0
@@ -208,9 +210,7 @@ def test_no_other_user_can_read_what_is_remembered(proxy: CountingProxy, file: P
 def test_a_second_command_for_the_same_file_leaves_it_to_the_first(
     node: NodeProcess, proxy: CountingProxy, file: Path, state: Path
 ) -> None:
-    proxy.limit = HELD_AT
-    first = put(file, proxy=proxy, state=state)
-    wait_until(proxy.held.is_set, "the upload has come to the middle")
+    first = held(file, proxy=proxy, state=state)
     status, _, err = ended(put(file, proxy=proxy, state=state))
     assert (status, err) == (1, f"tahoeish: put: another process is uploading {file} just now\n")
     proxy.reset()
@@ -236,9 +236,7 @@ def test_without_resuming_nothing_is_remembered(proxy: CountingProxy, file: Path
 
 
 def test_giving_up_says_how_much_is_there(node: NodeProcess, proxy: CountingProxy, file: Path, state: Path) -> None:
-    proxy.limit = HELD_AT
-    command = put(file, "--retries", "1", proxy=proxy, state=state)
-    wait_until(proxy.held.is_set, "the upload has come to the middle")
+    command = held(file, "--retries", "1", proxy=proxy, state=state)
     node.stop(signal.SIGKILL)
     proxy.break_off()
     status, _, err = ended(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_twisted
@@ -13,56 +13,47 @@ from twisted.internet.defer import Deferred
 from tahoeish.client.client import Client
 from tahoeish.client.errors import ClientError, TransferBroken
 from tahoeish.client.tus import SessionGone, TusUploads
-from tests.client.nodes import ScriptedNode, listening
-
-
-@pytest.fixture
-def scripted() -> ScriptedNode:
-    return ScriptedNode()
-
-
-@pytest.fixture
-def url(scripted: ScriptedNode) -> Iterator[str]:
-    with listening(scripted) as url:
-        yield url
+from tests.client.nodes import ScriptedNode
 
 
 async def answered(scripted: ScriptedNode, head: str) -> None:
     conversation = await scripted.conversations.get()
     await conversation.when_head_is_in()
-    conversation.transport.write(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode())
+    conversation.answer(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 def uploads(url: str) -> TusUploads:
     return TusUploads(Client.connect(reactor, url).exchange)
 
 
-async def created(scripted: ScriptedNode, url: str, location: str, path: str = "") -> str:
-    creating = Deferred.fromCoroutine(uploads(url + path).create("/uploads/", 10, {}))
+async def created(scripted: ScriptedNode, scripted_url: str, location: str, path: str = "") -> str:
+    creating = Deferred.fromCoroutine(uploads(scripted_url + path).create("/uploads/", 10, {}))
     await answered(scripted, f"201 Created\r\nLocation: {location}")
     return await creating
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_upload_is_where_the_node_says_below_its_own_url(scripted: ScriptedNode, url: str) -> None:
-    assert await created(scripted, url, "/uploads/abc?x=1") == "/uploads/abc?x=1"
-    assert await created(scripted, url, f"{url}/uploads/abc") == "/uploads/abc"
+async def test_an_upload_is_where_the_node_says_below_its_own_url(scripted: ScriptedNode, scripted_url: str) -> None:
+    assert await created(scripted, scripted_url, "/uploads/abc?x=1") == "/uploads/abc?x=1"
+    assert await created(scripted, scripted_url, f"{scripted_url}/uploads/abc") == "/uploads/abc"
     # Behind a proxy that adds a path, which the node may know of or not.
-    assert await created(scripted, url, "/uploads/abc", path="/node") == "/uploads/abc"
-    assert await created(scripted, url, "/node/uploads/abc", path="/node") == "/uploads/abc"
+    assert await created(scripted, scripted_url, "/uploads/abc", path="/node") == "/uploads/abc"
+    assert await created(scripted, scripted_url, "/node/uploads/abc", path="/node") == "/uploads/abc"
 
 
 @pytest.mark.parametrize("location", ["http://elsewhere.example/uploads/abc", "//elsewhere.example/abc", "abc", ""])
 @pytest_twisted.ensureDeferred
-async def test_credentials_are_not_taken_to_another_host(scripted: ScriptedNode, url: str, location: str) -> None:
+async def test_credentials_are_not_taken_to_another_host(
+    scripted: ScriptedNode, scripted_url: str, location: str
+) -> None:
     with pytest.raises(TransferBroken, match="which is somewhere else"):
-        await created(scripted, url, location)
+        await created(scripted, scripted_url, location)
 
 
 @pytest.mark.parametrize("offset", ["11", "-1", "many", "\u0661"])
 @pytest_twisted.ensureDeferred
-async def test_an_offset_that_cannot_be_is_not_believed(scripted: ScriptedNode, url: str, offset: str) -> None:
-    asking = Deferred.fromCoroutine(uploads(url).ask("/uploads/abc", 10))
+async def test_an_offset_that_cannot_be_is_not_believed(scripted: ScriptedNode, scripted_url: str, offset: str) -> None:
+    asking = Deferred.fromCoroutine(uploads(scripted_url).ask("/uploads/abc", 10))
     await answered(scripted, f"200 OK\r\nUpload-Offset: {offset}")
     with pytest.raises(TransferBroken, match="of 10 bytes it has"):
         await asking
@@ -74,17 +65,19 @@ async def test_an_offset_that_cannot_be_is_not_believed(scripted: ScriptedNode, 
     ids=["404", "410", "other"],
 )
 @pytest_twisted.ensureDeferred
-async def test_an_upload_that_is_not_there_or_is_another_is_gone(scripted: ScriptedNode, url: str, head: str) -> None:
-    asking = Deferred.fromCoroutine(uploads(url).ask("/uploads/abc", 10))
+async def test_an_upload_that_is_not_there_or_is_another_is_gone(
+    scripted: ScriptedNode, scripted_url: str, head: str
+) -> None:
+    asking = Deferred.fromCoroutine(uploads(scripted_url).ask("/uploads/abc", 10))
     await answered(scripted, head)
     with pytest.raises(SessionGone):
         await asking
 
 
 @pytest_twisted.ensureDeferred
-async def test_names_of_all_kinds_are_told_in_the_metadata(scripted: ScriptedNode, url: str) -> None:
+async def test_names_of_all_kinds_are_told_in_the_metadata(scripted: ScriptedNode, scripted_url: str) -> None:
     creating = Deferred.fromCoroutine(
-        uploads(url).create("/files/", 10, {"filename": "Gr\u00fc\u00dfe, x", "mtime": "1"})
+        uploads(scripted_url).create("/files/", 10, {"filename": "Gr\u00fc\u00dfe, x", "mtime": "1"})
     )
     conversation = await scripted.conversations.get()
     await conversation.when_head_is_in()
@@ -95,13 +88,13 @@ async def test_names_of_all_kinds_are_told_in_the_metadata(scripted: ScriptedNod
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_sent_begins_where_the_node_stands(scripted: ScriptedNode, url: str) -> None:
+async def test_what_is_sent_begins_where_the_node_stands(scripted: ScriptedNode, scripted_url: str) -> None:
     async def rest() -> AsyncIterator[bytes]:
         yield b"defghij"
 
     passed: list[tuple[int, int | None]] = []
     appending = Deferred.fromCoroutine(
-        uploads(url).append("/uploads/abc", 3, rest(), 10, lambda done, total: passed.append((done, total)))
+        uploads(scripted_url).append("/uploads/abc", 3, rest(), 10, lambda done, total: passed.append((done, total)))
     )
     conversation = await scripted.conversations.get()
     await conversation.when(lambda conversation: conversation.received.endswith(b"defghij"))
@@ -114,8 +107,10 @@ async def test_what_is_sent_begins_where_the_node_stands(scripted: ScriptedNode,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_refusal_of_the_creation_is_said_in_the_words_of_the_node(scripted: ScriptedNode, url: str) -> None:
-    creating = Deferred.fromCoroutine(uploads(url).create("/uploads/", 10, {}))
+async def test_a_refusal_of_the_creation_is_said_in_the_words_of_the_node(
+    scripted: ScriptedNode, scripted_url: str
+) -> None:
+    creating = Deferred.fromCoroutine(uploads(scripted_url).create("/uploads/", 10, {}))
     await answered(scripted, "507 Insufficient Storage")
     with pytest.raises(ClientError, match="Insufficient Storage"):
         await creating

@@ -85,7 +85,7 @@ class TestLinks:
 
     def test_are_revoked_by_their_user(self, links: UploadLinks, catalogue: Catalogue) -> None:
         link, secret = links.create("alice", (), Bounds(), hook=Hook("https://app.example", "secret"))
-        links.take_in(catalogue, link.id, "f", Content("URI:LIT:me", 1), None, lambda *_: "told")
+        links.take_in(catalogue, link.id, ("f",), Content("URI:LIT:me", 1), None, lambda *_: "told")
         with pytest.raises(NoSuchLink):
             links.revoke("bob", link.id)
         assert [call.body for call in links.due_calls()] == ["told"]
@@ -97,10 +97,10 @@ class TestLinks:
     def test_what_comes_again_changes_nothing(self, links: UploadLinks, catalogue: Catalogue) -> None:
         link, secret = links.create("alice", (), Bounds(max_files=1))
         for _ in range(2):
-            outcome = links.take_in(catalogue, link.id, "f", Content("URI:LIT:me", 1), None, lambda *_: "")
+            outcome = links.take_in(catalogue, link.id, ("f",), Content("URI:LIT:me", 1), None, lambda *_: "")
             assert outcome.entry.name == "f"
         with pytest.raises(LinkOver, match="as often"):
-            links.take_in(catalogue, link.id, "f", Content("URI:LIT:mf", 1), None, lambda *_: "")
+            links.take_in(catalogue, link.id, ("f",), Content("URI:LIT:mf", 1), None, lambda *_: "")
         assert [entry.name for entry in catalogue.children(ALICE, ())] == ["f"]
         with pytest.raises(LinkOver):
             links.find(secret)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tahoeish.namespace.database import Database
-from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload, Superseded
+from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload, Superseded, TooManyUploads
 from tahoeish.namespace.schema import upload_records
 from tahoeish.namespace.uploads import UploadRow, UploadTable
 from tahoeish.namespace.users import Users
@@ -77,7 +77,7 @@ def test_what_was_made_is_found(table: UploadTable) -> None:
 def test_every_field_can_be_given_at_once(table: UploadTable) -> None:
     row = moved_on(replace(upload("1"), epoch=3))
     table.create(row)
-    assert table.find("1") == row
+    assert table.claim("1") == replace(row, epoch=4)
 
 
 def test_what_is_not_there_is_not_found(table: UploadTable) -> None:
@@ -122,6 +122,17 @@ def test_of_those_who_take_a_key_at_the_same_time_one_has_it(table: UploadTable)
     assert ids(table.of_owner("ann")) == [str(made.index(True))]
 
 
+def test_nobody_has_any_number_under_way(table: UploadTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tahoeish.namespace.uploads.MOST_UNFINISHED", 2)
+    for id, phase in [("1", "open"), ("2", "complete"), ("3", "finishing")]:
+        table.create(replace(upload(id), phase=phase))
+    with pytest.raises(TooManyUploads):
+        table.create(upload("4"))
+    table.create(upload("5", "bob"))
+    table.remove("1")
+    table.create(upload("4"))
+
+
 # Claiming and saving
 
 
@@ -129,8 +140,15 @@ def test_what_was_saved_is_found(table: UploadTable) -> None:
     table.create(upload("1"))
     row = moved_on(table.claim("1"))
     table.save(row)
-    assert table.find("1") == row
     assert row.epoch == 1
+    assert table.claim("1") == replace(row, epoch=2)
+
+
+def test_what_is_only_looked_at_comes_without_its_tail(table: UploadTable) -> None:
+    row = moved_on(upload("1"))
+    table.create(row)
+    assert row.key is not None
+    assert table.find("1") == table.find_by_key("ann", row.key) == replace(row, tail=b"")
 
 
 def test_what_it_was_made_with_stays(table: UploadTable) -> None:
@@ -346,7 +364,18 @@ def test_the_uploads_of_who_is_removed_go_too(table: UploadTable, people: Users,
     table.save(replace(upload("ann"), segments=1), records=b"a")
     people.remove("ann")
     assert ids(table.everything_open()) == ["bob"]
-    assert not there_are_records(database)
+    assert table.of_owner("ann") == [] and not there_are_records(database)
+
+
+def test_what_is_left_of_them_on_peers_is_removed_first(table: UploadTable, people: Users) -> None:
+    people.add("ann", None)
+    table.create(replace(upload("1", key="a"), shares="[1]"))
+    being_brought = table.claim("1")
+    people.remove("ann")
+    with pytest.raises(Superseded):
+        table.save(being_brought)
+    (left,) = table.expired()
+    assert (left.phase, left.shares, left.key) == ("expired", "[1]", None)
 
 
 def test_the_uploads_of_who_comes_back_to_kept_files_are_kept(table: UploadTable, people: Users) -> None:

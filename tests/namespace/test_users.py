@@ -43,6 +43,25 @@ def test_nobody_is_added_twice(people: Users) -> None:
     assert found is not None and found.password_hash == "hash"
 
 
+def test_only_those_who_were_made_operators_are(people: Users) -> None:
+    people.add("alice", None, operator=True)
+    people.add("bob", None)
+    assert [(user.name, user.operator) for user in people.all()] == [("alice", True), ("bob", False)]
+    people.set_operator("bob", True)
+    people.set_operator("alice", False)
+    assert people.is_operator("bob") and not people.is_operator("alice") and not people.is_operator("carol")
+    people.remove("bob", keep_files=True)
+    assert not people.is_operator("bob")
+    people.add("bob", None)
+    assert not people.is_operator("bob"), "who comes back is what they are made now"
+    with pytest.raises(NoSuchUser):
+        people.set_operator("carol", True)
+
+
+def test_without_users_whoever_is_here_is_the_operator(people: Users) -> None:
+    assert people.is_operator(LOCAL)
+
+
 @pytest.mark.parametrize("had_something", [True, False])
 def test_whoever_was_here_before_there_were_users_starts_no_tree_beside_theirs(
     people: Users, catalogue: Catalogue, had_something: bool

@@ -5,29 +5,27 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from tahoeish.namespace.column_types import TEXT
+
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
-
-_Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "uploads",
-        sa.Column("id", _Text, nullable=False),
-        sa.Column("owner", _Text, nullable=False),
-        sa.Column("key", _Text),
-        sa.Column("dialect", _Text, nullable=False),
-        sa.Column("target", _Text, nullable=False),
-        sa.Column("notes", _Text, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("key", TEXT),
+        sa.Column("dialect", TEXT, nullable=False),
+        sa.Column("target", TEXT, nullable=False),
+        sa.Column("notes", TEXT, nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("deadline", sa.Double()),
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("length", sa.BigInteger()),
-        sa.Column("phase", _Text, nullable=False),
-        sa.Column("shares", _Text),
+        sa.Column("phase", TEXT, nullable=False),
+        sa.Column("shares", TEXT),
         sa.Column("segments", sa.BigInteger(), nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("encoder", sa.LargeBinary()),
@@ -39,7 +37,7 @@ def upgrade() -> None:
     op.create_index("ix_uploads_deadline", "uploads", ["deadline"])
     op.create_table(
         "upload_records",
-        sa.Column("upload", _Text, nullable=False),
+        sa.Column("upload", TEXT, nullable=False),
         sa.Column("first_segment", sa.BigInteger(), nullable=False),
         sa.Column("hashes", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("upload", "first_segment", name="pk_upload_records"),

@@ -1,9 +1,9 @@
-"""The client against real servers in this process."""
+"""The client puts files to real servers in this process."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,41 +13,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from tahoeish.chk.errors import BadCap
 from tahoeish.client.client import Client
 from tahoeish.client.errors import FileChanged, NodeUnreachable, Refused, TransferBroken
-from tests.client.nodes import Conversation, MemoryNode, ScriptedNode, cap_for, listening
-
-MORE_THAN_SOCKETS_HOLD = 64 * 1024 * 1024
-CONTENT = bytes(range(256)) * 4000
-
-
-@pytest.fixture
-def node() -> MemoryNode:
-    return MemoryNode()
-
-
-@pytest.fixture
-def client(node: MemoryNode) -> Iterator[Client]:
-    with listening(node.site()) as url:
-        yield Client.connect(reactor, url)
-
-
-@pytest.fixture
-def scripted() -> ScriptedNode:
-    return ScriptedNode()
-
-
-@pytest.fixture
-def scripted_client(scripted: ScriptedNode) -> Iterator[Client]:
-    with listening(scripted) as url:
-        yield Client.connect(reactor, url)
-
-
-@pytest.fixture
-def deserted_url() -> str:
-    with listening(ScriptedNode()) as url:
-        return url
+from tests.client.nodes import CONTENT, MORE_THAN_SOCKETS_HOLD, Conversation, MemoryNode, ScriptedNode, cap_for
 
 
 async def pieces_of(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
@@ -73,11 +41,14 @@ class Endless:
         self.closed = True
 
 
-def answer(conversation: Conversation, text: bytes) -> None:
-    conversation.transport.write(text)
-
-
-# Putting.
+async def begun(
+    scripted: ScriptedNode, client: Client, source: Endless, *, length: int | None = None
+) -> tuple[Deferred[str], Conversation]:
+    """An upload whose head has come, and the node's end of it."""
+    upload = Deferred.fromCoroutine(client.put(source, length=length))
+    conversation = await scripted.conversations.get()
+    await conversation.when_head_is_in()
+    return upload, conversation
 
 
 @pytest_twisted.ensureDeferred
@@ -198,9 +169,7 @@ async def test_cancelling_an_upload_drops_the_connection_and_closes_the_source(
     scripted: ScriptedNode, scripted_client: Client
 ) -> None:
     source = Endless()
-    upload = Deferred.fromCoroutine(scripted_client.put(source))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
+    upload, conversation = await begun(scripted, scripted_client, source)
     conversation.transport.pauseProducing()
     upload.cancel()
     with pytest.raises(CancelledError):
@@ -247,14 +216,12 @@ async def test_a_refusal_is_heard_while_a_node_that_stopped_reading_is_sent_to(
     scripted: ScriptedNode, scripted_client: Client, length: int | None
 ) -> None:
     source = Endless()
-    upload = Deferred.fromCoroutine(scripted_client.put(source, length=length))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
+    upload, conversation = await begun(scripted, scripted_client, source, length=length)
     conversation.transport.pauseProducing()
-    answer(conversation, b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n")
+    conversation.answer(b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n")
     # The head alone, for a while: an answer that comes in two parts must not get stuck between them.
     await deferLater(reactor, 0.05)
-    answer(conversation, b"1 GB are taken")
+    conversation.answer(b"1 GB are taken")
     with pytest.raises(Refused) as refused:
         await upload
     assert (refused.value.status, refused.value.detail) == (413, "1 GB are taken")
@@ -267,11 +234,9 @@ async def test_a_refusal_is_heard_while_a_node_that_stopped_reading_is_sent_to(
 async def test_an_early_answer_without_end_does_not_fill_the_memory(
     scripted: ScriptedNode, scripted_client: Client
 ) -> None:
-    upload = Deferred.fromCoroutine(scripted_client.put(Endless()))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
+    upload, conversation = await begun(scripted, scripted_client, Endless())
     conversation.transport.pauseProducing()
-    answer(conversation, b"HTTP/1.1 500 Oh\r\nContent-Length: 100000000\r\n\r\n" + bytes(4 * 1024 * 1024))
+    conversation.answer(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000000\r\n\r\n" + bytes(4 * 1024 * 1024))
     with pytest.raises(TransferBroken):
         await upload
 
@@ -281,9 +246,7 @@ async def test_a_connection_that_breaks_in_an_upload_is_said_so(
     scripted: ScriptedNode, scripted_client: Client
 ) -> None:
     source = Endless()
-    upload = Deferred.fromCoroutine(scripted_client.put(source))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
+    upload, conversation = await begun(scripted, scripted_client, source)
     conversation.transport.abortConnection()
     with pytest.raises(TransferBroken, match=f"the connection to {scripted_client.url} broke"):
         await upload
@@ -297,7 +260,7 @@ async def test_a_node_that_stored_less_than_was_sent_is_found_out(
     upload = Deferred.fromCoroutine(scripted_client.put(b"all of it"))
     conversation = await scripted.conversations.get()
     cap = cap_for(b"all").encode()
-    answer(conversation, b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(cap), cap))
+    conversation.answer(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(cap), cap))
     with pytest.raises(TransferBroken, match="stored 3 bytes, but 9 were sent"):
         await upload
 
@@ -306,7 +269,7 @@ async def test_a_node_that_stored_less_than_was_sent_is_found_out(
 async def test_an_answer_without_a_cap_is_not_taken_for_one(scripted: ScriptedNode, scripted_client: Client) -> None:
     upload = Deferred.fromCoroutine(scripted_client.put(b"all of it"))
     conversation = await scripted.conversations.get()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nIt works!")
+    conversation.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nIt works!")
     with pytest.raises(TransferBroken, match="not a storage node"):
         await upload
 
@@ -339,190 +302,10 @@ async def test_a_refusal_is_said_in_the_words_of_the_node(
 ) -> None:
     upload = Deferred.fromCoroutine(scripted_client.put(b"all of it"))
     conversation = await scripted.conversations.get()
-    answer(
-        conversation,
+    conversation.answer(
         b"HTTP/1.1 507 Insufficient Storage\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
         % (kind, len(body), body),
     )
     with pytest.raises(Refused) as refused:
         await upload
     assert str(refused.value) == message
-
-
-# Getting.
-
-
-async def all_of(pieces: AsyncIterator[bytes]) -> bytes:
-    return b"".join([piece async for piece in pieces])
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_is_iterated_over(node: MemoryNode, client: Client) -> None:
-    async with await client.get(node.store(CONTENT)) as download:
-        assert download.length == len(CONTENT)
-        assert await all_of(aiter(download)) == CONTENT
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "header"),
-    [(10, 20, "bytes=10-19"), (999_990, None, "bytes=999990-1023999"), (None, 5, "bytes=0-4")],
-)
-@pytest_twisted.ensureDeferred
-async def test_a_part_of_a_file_is_asked_for_as_a_range(
-    node: MemoryNode, client: Client, start: int | None, end: int | None, header: str
-) -> None:
-    async with await client.get(node.store(CONTENT), start=start, end=end) as download:
-        assert await all_of(aiter(download)) == CONTENT[start:end]
-    assert node.header("range") == header
-
-
-@pytest_twisted.ensureDeferred
-async def test_bytes_behind_the_end_are_not_asked_for(node: MemoryNode, client: Client) -> None:
-    with pytest.raises(ValueError, match="no bytes from 5 to 3 in a file of 3"):
-        await client.get(node.store(b"abc"), start=5)
-    assert node.requests == []
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_cap_that_is_none_is_refused_without_asking_the_node(node: MemoryNode, client: Client) -> None:
-    with pytest.raises(BadCap):
-        await client.get("URI:CHK:nonsense")
-    assert node.requests == []
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_the_node_cannot_give_is_a_refusal(client: Client) -> None:
-    with pytest.raises(Refused, match="Not enough shares: 2 are needed, 1 was found"):
-        await client.get(cap_for(b"unknown"))
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_appears_under_its_path_with_usual_permissions(
-    node: MemoryNode, client: Client, tmp_path: Path
-) -> None:
-    seen: list[tuple[int, int | None]] = []
-    target, usual = tmp_path / "target", tmp_path / "usual"
-    usual.touch()
-    cap = node.store(CONTENT)
-    await client.get_to_file(cap, target, progress=lambda done, total: seen.append((done, total)))
-    assert target.read_bytes() == CONTENT
-    assert target.stat().st_mode == usual.stat().st_mode
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["target", "usual"]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_that_is_replaced_keeps_its_permissions_and_the_links_to_it(
-    node: MemoryNode, client: Client, tmp_path: Path
-) -> None:
-    target, link = tmp_path / "target", tmp_path / "link"
-    target.touch(mode=0o600)
-    link.symlink_to(target)
-    await client.get_to_file(node.store(CONTENT), link)
-    assert link.is_symlink()
-    assert target.read_bytes() == CONTENT
-    assert target.stat().st_mode & 0o777 == 0o600
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_file_object_gets_the_bytes(node: MemoryNode, client: Client) -> None:
-    file = BytesIO()
-    await client.get_to_file(node.store(CONTENT), file)
-    assert file.getvalue() == CONTENT
-
-
-@pytest.mark.parametrize(
-    "head", [b"Content-Length: %d" % len(CONTENT), b"Transfer-Encoding: chunked", b"Connection: close"]
-)
-@pytest_twisted.ensureDeferred
-async def test_a_download_that_ends_early_is_noticed_and_leaves_no_file(
-    scripted: ScriptedNode, scripted_client: Client, tmp_path: Path, head: bytes
-) -> None:
-    (tmp_path / "target").write_bytes(b"what was there before")
-    download = Deferred.fromCoroutine(scripted_client.get_to_file(cap_for(CONTENT), tmp_path / "target"))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + b"5\r\nhello\r\n")
-    conversation.transport.loseConnection()
-    with pytest.raises(TransferBroken, match="the node did not send all of it"):
-        await download
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"what was there before"]
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_whole_answer_that_is_shorter_than_the_file_is_noticed(
-    scripted: ScriptedNode, scripted_client: Client, tmp_path: Path
-) -> None:
-    download = Deferred.fromCoroutine(scripted_client.get_to_file(cap_for(CONTENT), tmp_path / "target"))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-    with pytest.raises(TransferBroken, match=f"the node sent 5 bytes of {len(CONTENT)}"):
-        await download
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_answer_of_another_length_than_the_file_is_refused_at_once(
-    scripted: ScriptedNode, scripted_client: Client
-) -> None:
-    download = Deferred.fromCoroutine(scripted_client.get(cap_for(CONTENT)))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
-    with pytest.raises(TransferBroken, match=f"offers 9 bytes, but there should be {len(CONTENT)}"):
-        await download
-    await conversation.when_lost()
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_node_sends_no_more_than_the_reader_takes(scripted: ScriptedNode, scripted_client: Client) -> None:
-    pending = Deferred.fromCoroutine(scripted_client.get(cap_for(bytes(MORE_THAN_SOCKETS_HOLD))))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MORE_THAN_SOCKETS_HOLD)
-    download = await pending
-    answer(conversation, bytes(MORE_THAN_SOCKETS_HOLD))
-    await deferLater(reactor, 0.1)
-    batch = await download.batch()
-    assert 0 < sum(len(piece) for piece in batch) < 2 * 1024 * 1024
-    # And what was held back comes when it is asked for.
-    while await download.batch():
-        pass
-    assert download.received == MORE_THAN_SOCKETS_HOLD
-
-
-@pytest_twisted.ensureDeferred
-async def test_closing_a_download_drops_the_connection(scripted: ScriptedNode, scripted_client: Client) -> None:
-    pending = Deferred.fromCoroutine(scripted_client.get(cap_for(CONTENT)))
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nabc" % len(CONTENT))
-    async with await pending as download:
-        assert await anext(aiter(download)) == b"abc"
-    await conversation.when_lost()
-
-
-@pytest_twisted.ensureDeferred
-async def test_cancelling_a_download_drops_the_connection_and_leaves_no_file(
-    scripted: ScriptedNode, scripted_client: Client, tmp_path: Path
-) -> None:
-    begun: Deferred[None] = Deferred()
-
-    def progress(done: int, total: int | None) -> None:
-        # Not at once: what is running can't be cancelled.
-        reactor.callLater(0, begun.callback, None)
-
-    download = Deferred.fromCoroutine(
-        scripted_client.get_to_file(cap_for(CONTENT), tmp_path / "target", progress=progress)
-    )
-    conversation = await scripted.conversations.get()
-    await conversation.when_head_is_in()
-    answer(conversation, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nabc" % len(CONTENT))
-    await begun
-    assert len(list(tmp_path.iterdir())) == 1
-    download.cancel()
-    with pytest.raises(CancelledError):
-        await download
-    assert list(tmp_path.iterdir()) == []
-    await conversation.when_lost()

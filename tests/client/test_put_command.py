@@ -1,0 +1,142 @@
+"""`tahoeish put` as a process of its own, against servers in this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.threads import deferToThread
+
+from tests.client.command import Command
+from tests.client.nodes import CONTENT, MORE_THAN_SOCKETS_HOLD, MemoryNode, ScriptedNode, cap_for
+
+
+@pytest.fixture
+def huge_file(tmp_path: Path) -> Path:
+    path = tmp_path / "huge.iso"
+    path.touch()
+    os.truncate(path, MORE_THAN_SOCKETS_HOLD)
+    return path
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_prints_the_cap_and_nothing_else(node: MemoryNode, url: str, file: Path) -> None:
+    with Command("put", file, url=url) as command:
+        assert await command.ended() == (0, cap_for(CONTENT).encode() + b"\n", "")
+    assert node.files == {cap_for(CONTENT): CONTENT}
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_takes_a_pipe_and_sends_it_in_chunks(node: MemoryNode, url: str) -> None:
+    with Command("put", "-", url=url, stdin=subprocess.PIPE) as command:
+        assert command.process.stdin is not None
+        await deferToThread(command.process.stdin.write, CONTENT)
+        status, cap, _ = await command.ended()
+    assert status == 0
+    assert node.files[cap.decode().strip()] == CONTENT
+    assert node.header("transfer-encoding") == "chunked"
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_takes_a_redirected_file_from_where_it_stands_and_announces_its_length(
+    node: MemoryNode, url: str, file: Path
+) -> None:
+    with file.open("rb", buffering=0) as stdin:
+        stdin.seek(24)
+        with Command("put", "-", url=url, stdin=stdin) as command:
+            status, cap, _ = await command.ended()
+    assert status == 0
+    assert node.files[cap.decode().strip()] == CONTENT[24:]
+    assert node.header("content-length") == str(len(CONTENT) - 24)
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_takes_a_named_pipe(node: MemoryNode, url: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with Command("put", tmp_path / "pipe", url=url) as command:
+        await deferToThread((tmp_path / "pipe").write_bytes, CONTENT)
+        assert (await command.ended())[0] == 0
+    assert list(node.files.values()) == [CONTENT]
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_of_a_missing_file_is_said_as_every_tool_says_it(url: str) -> None:
+    with Command("put", "missing.iso", url=url) as command:
+        assert await command.ended() == (1, b"", "tahoeish: put: missing.iso: No such file or directory\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_says_when_the_cap_cannot_be_written(url: str, file: Path) -> None:
+    with open("/dev/full", "wb") as full, Command("put", file, url=url, stdout=full) as command:
+        status, _, err = await command.ended()
+    assert (status, err) == (1, "tahoeish: put: standard output: No space left on device\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_says_why_the_node_refuses_while_it_is_still_sending(
+    scripted: ScriptedNode, scripted_url: str, huge_file: Path
+) -> None:
+    with Command("put", "--no-resume", huge_file, url=scripted_url) as command:
+        conversation = await scripted.conversations.get()
+        await conversation.when_head_is_in()
+        conversation.transport.pauseProducing()
+        problem = b'{"title": "Too long", "detail": "at most 1 MiB is taken here", "status": 413}'
+        conversation.transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(problem), problem)
+        )
+        assert await command.ended() == (
+            1,
+            b"",
+            "tahoeish: put: the node refused: Too long: at most 1 MiB is taken here (413)\n",
+        )
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest_twisted.ensureDeferred
+async def test_put_that_is_stopped_leaves_the_node_with_half_a_request(
+    scripted: ScriptedNode, scripted_url: str, huge_file: Path, stop: signal.Signals, status: int
+) -> None:
+    with Command("put", "--no-resume", huge_file, url=scripted_url) as command:
+        conversation = await scripted.conversations.get()
+        await conversation.when_head_is_in()
+        conversation.transport.pauseProducing()
+        command.process.send_signal(stop)
+        assert await command.ended() == (status, b"", f"tahoeish: put: stopped by {stop.name}\n")
+    conversation.transport.resumeProducing()
+    await conversation.when_lost()
+    assert len(conversation.received) < MORE_THAN_SOCKETS_HOLD
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_of_a_large_file_to_a_node_that_cannot_resume_is_one_request(
+    scripted: ScriptedNode, scripted_url: str, tmp_path: Path
+) -> None:
+    content = bytes(5 * 1024 * 1024)
+    (tmp_path / "large").write_bytes(content)
+    with Command("put", tmp_path / "large", url=scripted_url) as command:
+        asked = await scripted.conversations.get()
+        await asked.when_head_is_in()
+        assert asked.received.startswith(b"POST /uploads/ ")
+        asked.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        put = await scripted.conversations.get()
+        await put.when(lambda conversation: len(conversation.received) > len(content))
+        assert put.received.startswith(b"PUT /uri ")
+        cap = cap_for(content).encode()
+        put.transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(cap), cap))
+        assert await command.ended() == (0, cap + b"\n", "")
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_can_be_stopped_while_its_input_stalls(scripted: ScriptedNode, scripted_url: str) -> None:
+    with Command("put", "-", url=scripted_url, stdin=subprocess.PIPE) as command:
+        conversation = await scripted.conversations.get()
+        await conversation.when_head_is_in()
+        command.process.send_signal(signal.SIGINT)
+        assert (await command.ended())[0] == 130
+    await conversation.when_lost()
+    assert not conversation.received.endswith(b"0\r\n\r\n")
