@@ -14,7 +14,7 @@ from tahoeish.chk.errors import BadCap, BadDirectory, CorruptFile, WrongLength
 from tahoeish.gateway.dav import multistatus
 from tahoeish.gateway.dav.elements import BadDocument, escape
 from tahoeish.gateway.dav.hrefs import href
-from tahoeish.grid.errors import FileTooLarge, GridFull, NotEnoughShares, UploadUnhappy
+from tahoeish.grid.errors import FileTooLarge, GridFull, LengthNeeded, NotEnoughShares, UploadUnhappy
 from tahoeish.namespace import errors as names
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.codings import ACCEPTED, UnknownCoding
@@ -34,6 +34,7 @@ TITLES = {
     408: "Too slow",
     409: "Conflict",
     410: "Not enough shares",
+    411: "Length needed",
     412: "Precondition failed",
     413: "Too large",
     415: "Unsupported media type",
@@ -123,6 +124,9 @@ def problem_of(error: BaseException | None) -> Problem:
         case NotEnoughShares():
             found = {str(number): peers for number, peers in error.found.items()}
             return Problem(410, detail, more={"needed": error.needed, "found": found, "reasons": error.reasons})
+        case LengthNeeded():
+            told = "here, the length has to be told first: by Upload-Length, or Content-Length for the whole at once"
+            return Problem(411, f"{told}; {detail}", more={"reasons": error.reasons})
         case GridFull():
             return Problem(507, detail, more={"reasons": error.reasons})
         case UploadUnhappy():
@@ -165,6 +169,8 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(507, detail, "Too many locks")
         case names.TooManyProperties():
             return Problem(507, detail, "Too many properties")
+        case names.TooManyUploads():
+            return Problem(429, detail, "Too many uploads")
         case names.CatalogueUnavailable():
             return Problem(503, detail, "The catalogue is not available", headers={"Retry-After": "10"})
         case _:

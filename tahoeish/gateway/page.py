@@ -32,14 +32,20 @@ _FORM = (
     "<button>Store</button></form>"
 )
 
+_NAVIGATION = '<nav aria-label="This node"><a href="/files/">Files</a><a href="/status">Status</a></nav>'
 
-def page(title: str, body: str, *, wide: bool = False) -> str:
-    """A whole document around `body`, which is HTML already; `wide` with large tables."""
+
+def page(title: str, body: str, *, wide: bool = False, guest: bool = False) -> str:
+    """
+    A whole document around `body`, which is HTML already; `wide` with large tables. A `guest` is led nowhere else: all
+    other pages would ask who they are.
+    """
+    top = "<h1>tahoeish</h1>" if guest else f'<h1><a href="/">tahoeish</a></h1>{_NAVIGATION}'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)} - tahoeish</title>{style_link()}</head>"
-        f'<body class="{"wide" if wide else "narrow"}"><header><h1><a href="/">tahoeish</a></h1></header>'
+        f'<body class="{"wide" if wide else "narrow"}"><header>{top}</header>'
         f"<main><h2>{html.escape(title)}</h2>{body}</main></body></html>\n"
     )
 
@@ -60,6 +66,5 @@ def welcome(url: str, encoding: str, peers: Iterable[PeerLine]) -> str:
         '<form action="/uri" method="get"><label for="cap">Cap</label>'
         '<input type="text" id="cap" name="uri" placeholder="URI:CHK:&hellip;" required><button>Fetch</button></form>'
         f"<h2>The grid</h2><p>Of a new file, any {html.escape(encoding)} shares rebuild it.</p>"
-        f"<table><thead><tr><th>Peer</th><th>Room</th></tr></thead><tbody>{rows}</tbody></table>"
-        '<p><a href="/status">What this node is doing</a></p>',
+        f"<table><thead><tr><th>Peer</th><th>Room</th></tr></thead><tbody>{rows}</tbody></table>",
     )

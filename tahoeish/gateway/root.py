@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -30,8 +30,8 @@ from tahoeish.gateway.links.upload_links import LINKS, LinksResource
 from tahoeish.gateway.page import WorkerLine
 from tahoeish.gateway.pages import assets
 from tahoeish.gateway.pages.assets import Assets
+from tahoeish.gateway.pages.report import Elsewhere, Reporter
 from tahoeish.gateway.pages.status import Sources, Status
-from tahoeish.gateway.pages.status_page import Memory
 from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.gateway.resource import NotFound
 from tahoeish.gateway.upload import Receiver
@@ -93,6 +93,9 @@ class GatewayMeans:
     unpacking: ByteBudget
     links: LinkMeans
     trouble: Trouble
+    reporter: Reporter
+    elsewhere: Callable[[], Awaitable[Elsewhere]]
+    is_operator: Callable[[str], Awaitable[bool]]
 
 
 def gateway_root(means: GatewayMeans) -> IResource:
@@ -182,19 +185,10 @@ class _Areas:
         sources = Sources(
             means.peers,
             means.workers,
-            means.uploads.keeper,
-            means.uploader.kept_waiting,
-            self._memory,
+            means.reporter,
+            means.elsewhere,
+            means.is_operator,
             means.trouble,
             means.clock,
         )
         return {"status": Status(sources), assets.ADDRESS: Assets()}
-
-    def _memory(self) -> list[Memory]:
-        uploader, reading = self._means.uploader, self._means.downloader.budget
-        work, allowance = uploader.budget, uploader.allowance
-        return [
-            Memory("uploads on their way", work.used, work.capacity, work.waiting),
-            Memory("what waits for clients", allowance.promised, allowance.capacity, 0),
-            Memory("downloads", reading.used, reading.capacity, reading.waiting),
-        ]

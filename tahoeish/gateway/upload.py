@@ -27,13 +27,16 @@ from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.errors import GridError
 from tahoeish.grid.upload import Uploaded, Uploader
-from tahoeish.streams.body import BodyStream, BodyTooLong
+from tahoeish.streams.body import BodyError, BodyStream, BodyTooLong
 from tahoeish.streams.digests import DigestError
 from tahoeish.streams.expansion import CodingError
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
 from tahoeish.streams.request import StreamingRequest
 
 log = Logger()
+
+REST = "the rest of the form"
+"""What is told of it in place of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,20 @@ class Receiver:
         # Of a form as a whole, only the single files in it are bounded.
         delivery = self._deliveries.of_request(request, body, 0)
         results: list[FormResult] = []
-        async with delivery.unpacked() as content:
-            parts = aiter(FormStream(content, (request.getHeader(b"Content-Type") or b"").decode("latin-1")))
-            async for part in parts:
-                if part.filename:
-                    rest = partial(_the_rest, parts, fields) if delivery.verified_as_sent else None
-                    results.append(await self._store_part(part, rest))
-                else:
-                    await _take_field(part, fields)
+        try:
+            async with delivery.unpacked() as content:
+                parts = aiter(FormStream(content, (request.getHeader(b"Content-Type") or b"").decode("latin-1")))
+                async for part in parts:
+                    if part.filename:
+                        rest = partial(_the_rest, parts, fields) if delivery.verified_as_sent else None
+                        results.append(await self._store_part(part, rest))
+                    else:
+                        await _take_field(part, fields)
+        except (BadForm, BodyError) as error:
+            # The files before are stored, and without an answer nobody would ever know their caps.
+            if not results:
+                raise
+            results.append(FormResult(REST, 0, None, problem_of(error)))
         if not results:
             raise BadForm("the form has no file in it; send it in a field with a filename, as in: curl -F file=@NAME")
         _answer_form(request, results, fields["when_done"])

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.nodes import PATIENCE, NodeProcess
-from tests.people import password_of
+from tests.nodes import PATIENCE, NodeProcess, wait_until
+from tests.people import basic, password_of
 
 MS = 1000 * PATIENCE
 """How long Playwright may wait."""
 
 _ABOUT_THE_LINE = ("net::ERR_", "Failed to load resource")
+
+FIRST_PIECE = 4 * 1024 * 1024
+"""How much of a large file the upload page sends in its first request."""
+
+
+def expect(what: Any) -> Any:
+    """Playwright's: waits until what is said of it holds. A page that has been clicked may only be on its way."""
+    from playwright.sync_api import expect as waiting
+
+    waiting.set_options(timeout=MS)
+    return waiting(what)
 
 
 class Window:
@@ -26,6 +39,10 @@ class Window:
         self.errors: list[str] = []
         self.hosts: set[str] = set()
         self.page = context.new_page()
+        self._excused = [*_ABOUT_THE_LINE]
+        self._held: list[Any] = []
+        self._let_through: float = 0
+        self._line = context.new_cdp_session(self.page)
         self.page.set_default_timeout(MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._note_console)
@@ -44,9 +61,24 @@ class Window:
         self.page.set_input_files("input.folders", folder)
 
     def slow_down(self, bytes_per_second: int) -> None:
-        """How fast things go out."""
+        """How fast things go out from now on; -1 for as fast as they can."""
         conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
-        self.context.new_cdp_session(self.page).send("Network.emulateNetworkConditions", conditions)
+        self._line.send("Network.emulateNetworkConditions", conditions)
+
+    def hold_uploads(self, behind: int) -> None:
+        """Keep back the pieces of files that begin so far in, or further, until `let_go`."""
+        self._let_through = behind
+        self.page.route("**/uploads/*", self._pass_or_hold)
+
+    def let_go(self) -> None:
+        self._let_through = math.inf
+        held, self._held = self._held, []
+        for route in held:
+            route.continue_()
+
+    def excuse(self, words: str) -> None:
+        """The browser may complain of this."""
+        self._excused.append(words)
 
     def row(self, name: str) -> Any:
         return self.page.locator(".transfers li", has_text=name)
@@ -56,6 +88,10 @@ class Window:
         bar = self.row(name).locator("progress")
         return float(bar.evaluate("bar => bar.value")) if bar.count() else 0.0
 
+    def wait_for_position(self, name: str, position: float) -> None:
+        """Until so much of it is stored."""
+        wait_until(lambda: self.position(name) >= position, f"{position} bytes of {name} are stored")
+
     def wait_for(self, name: str, state: str) -> None:
         self.page.locator(f".transfers li.{state}", has_text=name).wait_for()
 
@@ -64,9 +100,10 @@ class Window:
         address: str = self.row(name).locator("a").get_attribute("href")
         return address
 
-    def said(self) -> str:
-        text: str = self.page.locator(".said").text_content()
-        return text
+    @property
+    def said(self) -> Any:
+        """Where it is told what has become of the files."""
+        return self.page.locator(".said")
 
     def violations(self) -> Sequence[str]:
         """What axe finds of the rules of WCAG 2.2, levels A and AA."""
@@ -78,10 +115,23 @@ class Window:
 
     def _note_console(self, message: Any) -> None:
         # That a line was lost, and that something was refused, is what tests are about.
-        if message.type == "error" and not any(word in message.text for word in _ABOUT_THE_LINE):
+        if message.type == "error" and not any(words in message.text for words in self._excused):
             self.errors.append(message.text)
+
+    def _pass_or_hold(self, route: Any) -> None:
+        if int(route.request.headers.get("upload-offset", -1)) >= self._let_through:
+            self._held.append(route)
+        else:
+            route.continue_()
 
     def _note_request(self, request: Any) -> None:
         parts = urlsplit(request.url)
         if parts.scheme in ("http", "https"):
             self.hosts.add(parts.netloc.rpartition("@")[2])
+
+
+def new_link(node: NodeProcess, **wish: object) -> str:
+    """To ann's inbox; gives its path."""
+    answer = node.request("POST", "/links", json.dumps({"folder": "/files/inbox", **wish}).encode(), basic("ann"))
+    assert answer.status == 201, answer
+    return "/drop/" + str(answer.json()["url"]).rpartition("/")[2]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser.pages import Window
+from tests.browser.pages import FIRST_PIECE, Window, expect, new_link
 from tests.nodes import NOT_DURABLE, NodeProcess, content_of, wait_until
 from tests.people import add_user, basic
 
@@ -22,13 +21,6 @@ def ann_s_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess
         node.start()
         assert node.request("MKCOL", "/files/inbox/", headers=basic("ann")).status == 201
         yield node
-
-
-def new_link(node: NodeProcess, **wish: object) -> str:
-    """Its path."""
-    answer = node.request("POST", "/links", json.dumps({"folder": "/files/inbox", **wish}).encode(), basic("ann"))
-    assert answer.status == 201, answer
-    return "/drop/" + str(answer.json()["url"]).rpartition("/")[2]
 
 
 def test_a_guest_brings_files(
@@ -55,11 +47,13 @@ def test_a_guest_s_upload_goes_on_after_a_reload(
     file.write_bytes(content_of(20_000_000))
     window = open_window(ann_s_node)
     window.go(new_link(ann_s_node))
-    window.slow_down(8_000_000)
+    window.hold_uploads(behind=FIRST_PIECE)
     window.choose(file)
-    wait_until(lambda: window.position("film.bin") > 2_000_000, "a part of it is stored")
+    window.wait_for_position("film.bin", FIRST_PIECE)
     window.page.reload()
     window.choose(file)
+    window.wait_for_position("film.bin", FIRST_PIECE)
+    window.let_go()
     window.wait_for("film.bin", "done")
     assert ann_s_node.get("/files/inbox/film.bin", basic("ann")).body == file.read_bytes()
 
@@ -73,12 +67,29 @@ def test_what_a_link_does_not_take_is_refused_in_words(
     window.go(new_link(ann_s_node, max_size=1_000_000))
     window.choose(file)
     window.wait_for("large.bin", "failed")
-    assert "1000000" in window.row("large.bin").text_content()
+    expect(window.row("large.bin")).to_contain_text("larger than the 1.0 MB that are taken here")
 
 
-def test_an_expired_link_says_so(ann_s_node: NodeProcess, open_window: OpenWindow) -> None:
+def test_an_expired_link_says_so(ann_s_node: NodeProcess, open_window: OpenWindow, artefacts: Path) -> None:
     path = new_link(ann_s_node, expires_in=1)
     wait_until(lambda: ann_s_node.get(path).status != 200, "it expires")
     window = open_window(ann_s_node)
     window.go(path)
-    assert "expired" in window.page.content()
+    expect(window.page.get_by_role("heading", name="This link is over")).to_be_visible()
+    expect(window.page.get_by_text("This link has expired; ask whoever gave it to you")).to_be_visible()
+    window.page.screenshot(path=artefacts / "expired-1280-light.png", full_page=True)
+    assert window.violations() == []
+
+
+def test_a_guest_s_folder_keeps_its_names(ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "of summer").mkdir(parents=True)
+    for name in ("1.png", "of summer/2.png"):
+        (folder / name).write_bytes(name.encode())
+    window = open_window(ann_s_node)
+    window.go(new_link(ann_s_node))
+    window.choose_folder(folder)
+    for name in ("1.png", "of summer/2.png"):
+        window.wait_for(f"pictures/{name}", "done")
+        address = f"/files/inbox/pictures/{name.replace(' ', '%20')}"
+        assert ann_s_node.get(address, basic("ann")).body == name.encode()

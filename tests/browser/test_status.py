@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.browser.pages import Window
+from tests.browser.pages import Window, expect
 from tests.nodes import NodeProcess, content_of, head
 
 OpenWindow = Callable[..., Window]
@@ -14,7 +14,7 @@ def test_renews_itself_and_holds_still_when_told_to(node: NodeProcess, open_wind
     window = open_window(node)
     window.go("/status")
     transfers = window.page.locator("#transfers")
-    assert "None of yours" in transfers.text_content()
+    expect(transfers).to_contain_text("None.")
     with node.connect() as client:
         client.send(head("PUT", "/files/slow.bin", {"Content-Length": "1000000"}) + content_of(500_000))
         transfers.get_by_text("/files/slow.bin").wait_for()
@@ -23,12 +23,12 @@ def test_renews_itself_and_holds_still_when_told_to(node: NodeProcess, open_wind
         assert client.answer().status == 201
     with window.page.expect_response("**/status"):
         window.page.get_by_role("button", name="Hold still").click()
-    transfers.get_by_text("None of yours").wait_for()
+    transfers.get_by_text("None.").wait_for()
 
 
 def test_does_without_scripts(node: NodeProcess, open_window: OpenWindow) -> None:
     window = open_window(node, java_script_enabled=False)
     window.go("/status")
     window.page.get_by_role("link", name="Look again").click()
-    assert window.page.get_by_role("heading", name="Peers").count() == 1
-    assert window.page.get_by_role("button").count() == 0
+    expect(window.page.get_by_role("heading", name="Peers")).to_be_visible()
+    expect(window.page.get_by_role("button")).to_have_count(0)

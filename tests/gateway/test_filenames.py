@@ -51,6 +51,15 @@ def test_a_packed_file_is_not_what_is_in_it(name: str, kind: str) -> None:
     assert content_type(name) == kind
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("holiday.mkv", "video/matroska"), ("A.FLAC", "audio/flac"), ("a.tar.zst", "application/zstd"),
+     ("a.odt", "application/vnd.oasis.opendocument.text"), ("a.iso", "application/octet-stream")],
+)  # fmt: skip
+def test_what_browsers_should_not_take_for_text_has_a_type_with_any_python(name: str, kind: str) -> None:
+    assert content_type(name) == kind
+
+
 @pytest.mark.parametrize("name", ["a.html", "a.HTM", "a.svg", "a.xml", "a.xsl", "a.rdf"])
 def test_browsers_run_what_is_in_markup(name: str) -> None:
     assert is_active(content_type(name))

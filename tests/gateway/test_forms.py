@@ -185,6 +185,14 @@ class TestBrokenForms:
         assert answer.status == 400 and "broken" in answer.text
         assert set(node.shares()) == before and not node.incoming()
 
+    def test_files_that_came_before_it_broke_off_are_told(self, node: NodeProcess) -> None:
+        whole, cut = content_of(100_000), content_of(50_000)
+        answer = post(node, part(whole), part(cut, filename="b.txt"), end=b"", accept="application/json")
+        stored, rest = answer.json()
+        assert answer.status == 400 and "broken" in rest["error"]["detail"]
+        assert stored["filename"] == "a.txt" and fetch(node, stored["cap"]) == whole
+        assert not node.incoming()
+
     def test_another_boundary_than_announced(self, node: NodeProcess) -> None:
         body = part(b"abc").replace(BOUNDARY.encode(), b"--another") + END
         assert node.request("POST", "/uri", body, {"Content-Type": FORM}).status == 400

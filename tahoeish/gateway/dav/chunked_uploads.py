@@ -43,7 +43,7 @@ from tahoeish.gateway.uploads.dialects.nextcloud import (
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.session import Phase
-from tahoeish.gateway.uploads.targets import CAP, with_claims
+from tahoeish.gateway.uploads.targets import PROVISIONAL, with_claims
 from tahoeish.grid.spool import Spool, SpoolRoom
 from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.uploads import UploadRow
@@ -73,6 +73,8 @@ class _Pile:
     """The chunks of one upload, as far as this process knows of them."""
 
     assembly: Assembly
+    total: int | None = None
+    """How long the whole is, if the client has said that by now."""
     kept: dict[Chunk, tuple[Spool, AsyncExitStack]] = field(default_factory=dict)
     used: float = 0.0
 
@@ -138,7 +140,7 @@ class ChunkedUploads(AsyncResource):
             await self._cancel(visit.viewer, there)
         if visit.header("Destination") is not None:
             await self._expect_welcome(visit, total_length(fields_of(visit.request)))
-        await keeper.create(visit.viewer, dialect=DIALECT, target=CAP, notes={"chunks": {}}, key=key)
+        await keeper.create(visit.viewer, dialect=DIALECT, target=PROVISIONAL, notes={"chunks": {}}, key=key)
         write_nothing(visit.request, 201)
 
     async def _remove(self, visit: Visit, key: str, _: str) -> None:
@@ -163,11 +165,12 @@ class ChunkedUploads(AsyncResource):
 
     async def _put(self, visit: Visit, key: str, name: str) -> None:
         expect_uncoded(fields_of(visit.request))
-        chunk, size = parse_chunk(name), visit.body.length
+        chunk, size, total = parse_chunk(name), visit.body.length, total_length(fields_of(visit.request))
         give_up_at = self._clock.seconds() + PATIENCE_SECONDS
         while True:
             row = await self._open(visit.viewer, key)
             pile = await self._pile(row)
+            pile.total = pile.total if total is None else total
             match pile.assembly.comes(chunk, size):
                 case Swallow():
                     async for _ in visit.body:
@@ -203,7 +206,8 @@ class ChunkedUploads(AsyncResource):
         if size is not None and missing > size:
             raise UploadRefused(409, f"of chunk {chunk.text}, {missing} bytes are there already, and it has {size}")
         left = None if size is None else size - missing
-        decision = await live.respond(Append(decision.offset, False, left), _without(missing, content))
+        append = Append(decision.offset, False, left, pile.total)
+        decision = await live.respond(append, _without(missing, content))
         if not isinstance(decision, Continue):
             raise _refusal(decision)
         following: Chunk | None = None
@@ -259,6 +263,7 @@ class ChunkedUploads(AsyncResource):
         decision = await live.respond(Append(offset, True, 0, offset), _nothing())
         if not isinstance(decision, Replay):
             raise _refusal(decision)
+        await self._services.tell_wanted(visit.request, live, decision)
         await self._forget(row.id)
         FinalAnswer.unpack(decision.answer).write(visit.request)
 

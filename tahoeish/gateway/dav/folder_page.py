@@ -10,6 +10,7 @@ from typing import Any
 
 from tahoeish.gateway.dav.hrefs import href
 from tahoeish.gateway.pages.assets import style_link
+from tahoeish.gateway.pages.sizes import in_words
 from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.namespace.entries import Entry, Version
 from tahoeish.namespace.names import Path
@@ -141,13 +142,7 @@ def _version_row(path: Path, version: Version, name: str) -> str:
 
 
 def _size(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if amount < 999.5 or unit == "PB":
-            break
-        amount /= 1000
-    text = f"{size} B" if unit == "B" else f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f'<span title="{size} bytes">{text}</span>'
+    return f'<span title="{size} bytes">{in_words(size)}</span>'
 
 
 def _date(seconds: float) -> str:

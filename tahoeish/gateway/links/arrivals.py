@@ -20,12 +20,16 @@ from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.entries import Content, Outcome
 from tahoeish.namespace.errors import OverQuota
-from tahoeish.namespace.names import check_name
+from tahoeish.namespace.names import Path, check_name, check_path
+from tahoeish.namespace.places import is_virtual
 from tahoeish.namespace.upload_links import UploadLink, UploadLinks
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyTooLong
 
 KIND = "arrival"
+
+DEEPEST = 64
+"""Names of a path, so that nobody can make folders without end."""
 
 
 def is_unwanted(name: str, refuse: Iterable[str]) -> bool:
@@ -35,9 +39,12 @@ def is_unwanted(name: str, refuse: Iterable[str]) -> bool:
 
 @dataclass(frozen=True)
 class Announced:
-    """A file that somebody wants to bring, as far as it is known beforehand."""
+    """
+    A file that somebody wants to bring, as far as it is known beforehand. `path` is its name, behind those of the
+    folders that it comes in.
+    """
 
-    name: str
+    path: Path
     content_type: str | None = None
     """What they say that it is."""
     size: int | None = None
@@ -58,13 +65,16 @@ class Arrivals:
         The most that may come, None for any number. Raises what speaks against the file before any of it comes, also
         `BadName`.
         """
-        name, most = check_name(file.name), link.bounds.max_size
+        path, most = check_path(file.path), link.bounds.max_size
+        name = path[-1]
         if is_unwanted(name, self.refuse):
             raise Refused(403, f"files called like {name!r} are not wanted here")
+        if len(path) > DEEPEST or (len(path) > 1 and is_virtual((*link.folder, *path)[:1])):
+            raise Refused(403, f"a file can't come in the folder {'/'.join(path[:-1])} here")
         kind = served_type(name, file.content_type).partition(";")[0]
         if link.bounds.content_types and not any(fnmatchcase(kind, each) for each in link.bounds.content_types):
             wanted = ", ".join(link.bounds.content_types)
-            raise Refused(415, f"{name} is of the type {kind}, and only these are wanted here: {wanted}")
+            raise Refused(415, f"files of the type {kind} are not wanted here, only {wanted}")
         if most is not None and (file.size or 0) > most:
             raise BodyTooLong(f"{name} is {file.size} bytes long, but at most {most} are taken here")
         usage = await self.names.look(Catalogue.usage, link.viewer, link.folder)
@@ -77,7 +87,8 @@ class Arrivals:
         target: dict[str, object] = {
             "kind": KIND,
             "link": link.id,
-            "name": check_name(file.name),
+            "name": check_name(file.path[-1]),
+            "folders": list(check_path(file.path[:-1])),
             "type": file.content_type,
             "modified": file.modified,
         }
@@ -89,11 +100,11 @@ class Arrivals:
         """Raises `NoSuchLink` and `LinkOver`, too, if that has changed meanwhile."""
         content = Content(str(uploaded.cap), uploaded.cap.size, file.content_type, checksums)
         return await self.names.run_in_thread(
-            self.links.take_in, self.names.catalogue, link_id, check_name(file.name), content, file.modified, arrival
+            self.links.take_in, self.names.catalogue, link_id, check_path(file.path), content, file.modified, arrival
         )
 
     def __call__(self, viewer: Viewer, written: Mapping[str, Any]) -> Target:
-        file = Announced(written["name"], written["type"], None, written["modified"])
+        file = Announced((*written.get("folders", ()), written["name"]), written["type"], None, written["modified"])
         return _ArrivalTarget(self, written["link"], file, checksums_of(claims_in(written)))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
 from twisted.web.resource import Resource
@@ -16,10 +13,8 @@ from tahoeish.gateway.access import let_in
 from tahoeish.gateway.dav.headers import parse_mtime, seconds_of
 from tahoeish.gateway.errors import Problem, Refused, prefers_html, prefers_json, problem_of, write_nothing, write_text
 from tahoeish.gateway.filenames import told_type
+from tahoeish.gateway.links import drop_page
 from tahoeish.gateway.links.arrivals import Announced, Arrivals
-from tahoeish.gateway.page import page
-from tahoeish.gateway.pages import policy
-from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.gateway.upload import Receiver
 from tahoeish.gateway.uploads.asked import media_type, number_in
 from tahoeish.gateway.uploads.asking import fields_of
@@ -29,7 +24,8 @@ from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.intake import Intake
 from tahoeish.gateway.uploads.room import at_most
 from tahoeish.grid.errors import GridError
-from tahoeish.namespace.errors import NamespaceError
+from tahoeish.namespace.errors import LinkOver, NamespaceError, NoSuchLink
+from tahoeish.namespace.names import Path
 from tahoeish.namespace.upload_links import UploadLink
 from tahoeish.streams.body import BodyStream, BodyTooLong
 from tahoeish.streams.digests import DigestError
@@ -40,10 +36,6 @@ from tahoeish.streams.request import IStreamingResource, StreamingRequest
 DROP = "/drop"
 
 _METHODS = "OPTIONS, GET, HEAD, PUT, POST, PATCH"
-_FORM = (
-    '<form method="post" enctype="multipart/form-data"><label for="file">Files</label>'
-    '<input type="file" id="file" name="file" multiple required><button>Send</button></form>'
-)
 
 
 @implementer(IStreamingResource)
@@ -62,40 +54,50 @@ class Drop(Resource):
 
     async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
         request.setHeader(b"Allow", _METHODS.encode())
-        if request.method == b"OPTIONS":
-            self._intake.offer(request)
-            for field, value in self._tus.offers().headers.items():
-                request.setHeader(field, value)
-            write_nothing(request, 200)
-            return
-        secret, name = _address(request)
+        try:
+            await self._respond(request, body)
+        except (NoSuchLink, LinkOver) as error:
+            if not prefers_html(request) or prefers_json(request):
+                raise
+            drop_page.tell_over(request, error)
+
+    async def _respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        secret, path = _address(request)
         link = await self._arrivals.names.run_in_thread(self._links.find, secret)
         let_in(request, link.viewer)
         match request.method:
+            case b"OPTIONS":
+                self._offer(request, link)
             case b"GET" | b"HEAD":
-                _show(request, link, secret)
+                drop_page.show(request, link, f"{DROP}/{quote(secret, safe='')}")
             case b"POST" if tus.speaks(fields_of(request)):
                 await self._begin_tus(request, body, link)
             case b"PUT" | b"POST" | b"PATCH":
-                if not await self._take(request, body, link, name):
-                    await self._receive(request, body, link, name)
+                if not await self._take(request, body, link, path):
+                    await self._receive(request, body, link, path)
             case _:
                 raise Refused(405, f"what can be done here is {_METHODS}")
 
+    def _offer(self, request: StreamingRequest, link: UploadLink) -> None:
+        self._intake.offer(request, link.bounds.max_size)
+        for field, value in self._tus.offers(link.bounds.max_size).headers.items():
+            request.setHeader(field, value)
+        write_nothing(request, 200)
+
     # Over several requests.
 
-    async def _take(self, request: StreamingRequest, body: BodyStream, link: UploadLink, given: str | None) -> bool:
+    async def _take(self, request: StreamingRequest, body: BodyStream, link: UploadLink, given: Path) -> bool:
         async def prepare(name: str | None, length: int | None) -> Mapping[str, object]:
-            return await self._arrivals.target(link, _announced(request, given or name, length))
+            return await self._arrivals.target(link, _announced(request, given or _path(name), length))
 
-        place = f"{DROP}/{link.id}/" + quote(given or "", safe="")
-        return await self._intake.take(request, body, Goal(place, is_file=given is not None, prepare=prepare))
+        place = f"{DROP}/{link.id}/" + quote("/".join(given))
+        return await self._intake.take(request, body, Goal(place, is_file=bool(given), prepare=prepare))
 
     async def _begin_tus(self, request: StreamingRequest, body: BodyStream, link: UploadLink) -> None:
         fields = fields_of(request)
         metadata = tus.parse_metadata(fields.get("upload-metadata", ""))
         file = Announced(
-            _named(metadata.name()),
+            _brought_in(metadata.text_of("relativePath"), _path(metadata.name())),
             told_type(metadata.text_of("filetype", "type")),
             number_in(fields, "upload-length", "Upload-Length"),
             seconds_of(metadata.text_of("mtime") or ""),
@@ -104,13 +106,13 @@ class Drop(Resource):
 
     # In one.
 
-    async def _receive(self, request: StreamingRequest, body: BodyStream, link: UploadLink, name: str | None) -> None:
+    async def _receive(self, request: StreamingRequest, body: BodyStream, link: UploadLink, path: Path) -> None:
         if request.method == b"POST" and media_type(fields_of(request)) == "multipart/form-data":
             await self._receive_form(request, body, link)
             return
         most = link.bounds.max_size or 0
         delivery = self._receiver.delivery(request, body, most)
-        file = _announced(request, name, delivery.length)
+        file = _announced(request, path or _path(None), delivery.length)
         room = await self._arrivals.expect(link, file)
         async with delivery.unpacked() as source:
             if room is not None:
@@ -126,12 +128,13 @@ class Drop(Resource):
         results = [await self._receive_part(request, part, link) async for part in parts if part.filename]
         if not results:
             raise BadForm("the form has no file in it")
-        _answer_form(request, results)
+        drop_page.answer_form(request, results)
 
     async def _receive_part(
         self, request: StreamingRequest, part: FormPart, link: UploadLink
     ) -> tuple[str, Problem | None]:
-        file = Announced(part.filename or "", told_type(part.content_type))
+        name = part.filename or ""
+        file = Announced((name,), told_type(part.content_type))
         try:
             # The files before it count, too.
             link = await self._arrivals.names.run_in_thread(self._links.find, _address(request)[0])
@@ -143,33 +146,38 @@ class Drop(Resource):
             outcome = await self._arrivals.take_in(link.id, file, uploaded, ())
         except (GridError, Refused, NamespaceError, BodyTooLong, CodingError, DigestError) as error:
             # One file's misfortune isn't that of those before and after it.
-            return file.name, problem_of(error)
+            return name, problem_of(error)
         return outcome.entry.name, None
 
 
-def _address(request: StreamingRequest) -> tuple[str, str | None]:
-    """The link's secret, and the name of one file."""
+def _address(request: StreamingRequest) -> tuple[str, Path]:
+    """The link's secret, and the path of one file, which may be empty."""
     try:
         parts = [part.decode() for part in request.postpath or []]
     except UnicodeDecodeError:
         raise Refused(400, "a name in an address is UTF-8, percent-encoded, and this one isn't") from None
     match parts:
         case [secret] | [secret, ""]:
-            return secret, None
-        case [secret, name]:
-            return secret, name
+            return secret, ()
+        case [secret, *names]:
+            return secret, tuple(names)
     raise Refused(404, f"there is nothing at this address; a file is sent to {DROP}/SECRET/NAME")
 
 
-def _announced(request: StreamingRequest, name: str | None, length: int | None) -> Announced:
+def _announced(request: StreamingRequest, path: Path, length: int | None) -> Announced:
     fields = fields_of(request)
-    return Announced(_named(name), told_type(fields.get("content-type")), length, parse_mtime(fields.get("x-oc-mtime")))
+    return Announced(path, told_type(fields.get("content-type")), length, parse_mtime(fields.get("x-oc-mtime")))
 
 
-def _named(name: str | None) -> str:
+def _path(name: str | None) -> Path:
     if name is None:
         raise Refused(400, f"what is the file called? Send it to {DROP}/SECRET/NAME, or say so in Content-Disposition")
-    return name
+    return (name,)
+
+
+def _brought_in(relative: str | None, path: Path) -> Path:
+    """The same in the folders of a path that ends with some name, as clients tell of whole folders."""
+    return (*(relative or "").split("/")[:-1], *path)
 
 
 async def _bounded(part: FormPart, most: int | None) -> AsyncIterator[Buffer]:
@@ -179,58 +187,3 @@ async def _bounded(part: FormPart, most: int | None) -> AsyncIterator[Buffer]:
         if most is not None and size > most:
             raise Refused(413, f"{part.filename} is larger than the {most} bytes that are taken here")
         yield piece
-
-
-def _show(request: StreamingRequest, link: UploadLink, secret: str) -> None:
-    if prefers_json(request) or not prefers_html(request):
-        bounds = link.bounds
-        told = {
-            "label": link.label,
-            "expires": bounds.expires,
-            "max_size": bounds.max_size,
-            "max_files": bounds.max_files,
-            "files": link.files,
-            "content_types": list(bounds.content_types),
-        }
-        write_text(request, 200, json.dumps(told) + "\n", "application/json")
-        return
-    request.setHeader(b"Content-Security-Policy", policy.SCRIPTED)
-    request.setHeader(b"Cache-Control", b"no-store")
-    panel = upload_panel(f"{DROP}/{quote(secret, safe='')}", folder=False, otherwise=_FORM)
-    words = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in _sentences(link))
-    write_text(request, 200, page(link.label or "Send files", words + panel), "text/html; charset=utf-8")
-
-
-def _sentences(link: UploadLink) -> Iterator[str]:
-    bounds = link.bounds
-    if bounds.max_size is not None:
-        yield f"A file may have up to {bounds.max_size} bytes."
-    if bounds.max_files is not None:
-        left = bounds.max_files - link.files
-        yield "One file can be sent." if left == 1 else f"{left} files can be sent."
-    if bounds.content_types:
-        yield f"Only files of these types are taken: {', '.join(bounds.content_types)}."
-    if bounds.expires is not None:
-        yield f"The link is good until {datetime.fromtimestamp(bounds.expires, UTC):%Y-%m-%d %H:%M} UTC."
-
-
-def _answer_form(request: StreamingRequest, results: list[tuple[str, Problem | None]]) -> None:
-    problems = [problem for _, problem in results if problem is not None]
-    status = problems[0].status if problems else 201
-    if prefers_json(request):
-        told = [
-            {"name": name} if problem is None else {"name": name, "error": problem.as_json()}
-            for name, problem in results
-        ]
-        write_text(request, status, json.dumps(told) + "\n", "application/json")
-    elif prefers_html(request):
-        rows = "".join(f"<li>{html.escape(_line(*result))}</li>" for result in results)
-        request.setHeader(b"Content-Security-Policy", policy.PLAIN)
-        text = page("Sent", f'<ul>{rows}</ul><p><a href="">Send more</a></p>')
-        write_text(request, status, text, "text/html; charset=utf-8")
-    else:
-        write_text(request, status, "".join(f"{_line(*result)}\n" for result in results))
-
-
-def _line(name: str, problem: Problem | None) -> str:
-    return name if problem is None else f"{name} was not stored: {problem.detail}"

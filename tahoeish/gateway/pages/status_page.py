@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from tahoeish.gateway.page import WorkerLine, page
 from tahoeish.gateway.pages.assets import script
+from tahoeish.gateway.pages.report import SLOW_SECONDS, Memory, Request
+from tahoeish.gateway.pages.sizes import in_words
 from tahoeish.gateway.pages.trouble import Incident
+from tahoeish.namespace.viewer import LOCAL
 
-SLOW_SECONDS = 1.0
-"""A peer that takes longer for a short answer holds up whoever waits for it."""
+T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One that is being answered; `done` and `size` are bytes of what comes in, or goes out."""
-
-    method: str
-    what: str
-    done: int
-    size: int | None
+MOST_LISTED = 200
+"""Rows of one kind that a person may want to see."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """An upload over several requests; `peers` is how many have confirmed what is confirmed, if it is under way."""
 
+    user: str
     name: str
     phase: str
     confirmed: int
@@ -52,22 +49,16 @@ class PeerState:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """One budget, in bytes, and how many wait for a part of it."""
-
-    what: str
-    used: int
-    capacity: int
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """`requests`, `unfinished` and `trouble` are what the viewer may see."""
+    """
+    `requests`, `unfinished` and `trouble` are what the viewer may see, who is perhaps the `operator`. `silent_workers`:
+    how many processes of the node haven't told what they are doing.
+    """
 
     viewer: str
-    process: int
+    operator: bool
     workers: Sequence[WorkerLine]
+    silent_workers: int
     requests: Sequence[Request]
     requests_of_others: int
     unfinished: Sequence[Unfinished]
@@ -90,29 +81,44 @@ def status_page(facts: Facts) -> str:
         '<p class="live"><button type="button" hidden aria-pressed="false">Hold still</button>'
         '<a href="">Look again</a></p>'
     )
-    return page("Status", f'<div class="status">{live}{"".join(sections)}</div>{script("status.js")}', wide=True)
+    content = f'<div class="status">{_whose(facts)}{live}{"".join(sections)}</div>{script("status.js")}'
+    return page("Status", content, wide=True)
 
 
 def _section(name: str, title: str, content: str) -> str:
     return f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{content}</section>'
 
 
+def _whose(facts: Facts) -> str:
+    if facts.viewer == LOCAL:
+        return ""
+    viewer = f"You are <strong>{html.escape(facts.viewer)}</strong>"
+    if facts.operator:
+        return f'<p class="note">{viewer}, an operator: you see what everybody does.</p>'
+    return f'<p class="note">{viewer}: you see what is yours. Of others you see how much there is.</p>'
+
+
 def _transfers(facts: Facts) -> str:
-    count = facts.requests_of_others
-    others = f"<p>{count} more of other users.</p>" if count else ""
-    elsewhere = [worker for worker in facts.workers if worker.pid != facts.process]
-    if elsewhere:
-        busy = sum(worker.transfers for worker in elsewhere)
-        others += f"<p>{busy} more in {len(elsewhere)} other processes of this node.</p>"
+    count, silent = facts.requests_of_others, facts.silent_workers
+    more = f"<p>{count} more of other users.</p>" if count else ""
+    if silent > 0:
+        more += f'<p class="failed">{silent} of {len(facts.workers)} processes of this node don\'t answer.</p>'
     if not facts.requests:
-        return f"<p>None of yours in this process.</p>{others}"
-    return _table("What|Way|How far", map(_request, facts.requests)) + others
+        return f"<p>{_none(facts)}</p>{more}"
+    who = "Who|" if facts.operator else ""
+    return _listing(f"What|{who}Way|How far", facts.requests, lambda request: _request(request, facts.operator)) + more
 
 
 def _unfinished(facts: Facts) -> str:
     if not facts.unfinished:
-        return "<p>None of yours.</p>"
-    return _table("File|How far||Peers|Begun (UTC)", map(_upload, facts.unfinished))
+        return f"<p>{_none(facts)}</p>"
+    who = "Who|" if facts.operator else ""
+    heads = f"File|{who}How far||Peers|Begun (UTC)"
+    return _listing(heads, facts.unfinished, lambda upload: _upload(upload, facts.operator))
+
+
+def _none(facts: Facts) -> str:
+    return "None." if facts.operator else "None of yours."
 
 
 def _trouble(facts: Facts) -> str:
@@ -123,19 +129,25 @@ def _trouble(facts: Facts) -> str:
     return "<p>None since the node was started.</p>"
 
 
-def _request(request: Request) -> list[str]:
-    size = "" if request.size is None else f" of {_bytes(request.size)}"
-    return [html.escape(request.what), html.escape(request.method), f"{_bytes(request.done)}{size}"]
+def _request(request: Request, with_user: bool) -> list[str]:
+    size = "" if request.size is None else f" of {in_words(request.size)}"
+    return [
+        html.escape(request.what),
+        *([html.escape(request.user or "not known yet")] if with_user else []),
+        html.escape(request.method),
+        f"{in_words(request.done)}{size}",
+    ]
 
 
-def _upload(upload: Unfinished) -> list[str]:
-    size = "" if upload.length is None else f" of {_bytes(upload.length)}"
-    phase = ", being finished" if upload.phase == "finishing" else ""
+def _upload(upload: Unfinished, with_user: bool) -> list[str]:
+    size = "" if upload.length is None else f" of {in_words(upload.length)}"
+    phase = ", being finished" if upload.phase == "finishing" else "" if upload.peers else ", waiting for its client"
     return [
         html.escape(upload.name),
+        *([html.escape(upload.user)] if with_user else []),
         _bar(f"Stored of {upload.name}", upload.confirmed, upload.length),
-        f"{_bytes(upload.confirmed)}{size}{phase}",
-        str(upload.peers or "waiting for its client"),
+        f"{in_words(upload.confirmed)}{size}{phase}",
+        str(upload.peers),
         _time(upload.begun),
     ]
 
@@ -148,7 +160,7 @@ def _peer(peer: PeerState) -> list[str]:
     return [
         html.escape(peer.name),
         '<span class="failed">slow</span>' if slow else "there",
-        "not said" if peer.space is None else f"{_bytes(peer.space)} free",
+        "not said" if peer.space is None else f"{in_words(peer.space)} free",
         f"{peer.seconds * 1000:.0f} ms",
         str(peer.holds_up),
     ]
@@ -156,7 +168,12 @@ def _peer(peer: PeerState) -> list[str]:
 
 def _memory(memory: Memory) -> list[str]:
     bar = _bar(f"In use for {memory.what}", memory.used, memory.capacity)
-    return [html.escape(memory.what), bar, f"{_bytes(memory.used)} of {_bytes(memory.capacity)}", str(memory.waiting)]
+    return [
+        html.escape(memory.what),
+        bar,
+        f"{in_words(memory.used)} of {in_words(memory.capacity)}",
+        str(memory.waiting),
+    ]
 
 
 def _incident(incident: Incident) -> list[str]:
@@ -165,6 +182,13 @@ def _incident(incident: Incident) -> list[str]:
 
 def _bar(label: str, value: int, most: int | None) -> str:
     return f'<progress aria-label="{html.escape(label)}" max="{most or max(value, 1)}" value="{value}"></progress>'
+
+
+def _listing(heads: str, items: Sequence[T], row: Callable[[T], list[str]]) -> str:
+    """A table that may become long."""
+    left_out = len(items) - MOST_LISTED
+    more = f"<p>{left_out} more.</p>" if left_out > 0 else ""
+    return _table(heads, map(row, items[:MOST_LISTED])) + more
 
 
 def _table(heads: str, rows: Iterable[Sequence[str]]) -> str:
@@ -182,15 +206,6 @@ def _table(heads: str, rows: Iterable[Sequence[str]]) -> str:
         f"<tr>{''.join(f'{label}{cell}</td>' for label, cell in zip(labels, row, strict=True))}</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _bytes(number: int) -> str:
-    amount = float(number)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 999.5:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 9.95 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.0f} PB"
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tahoeish.gateway.errors import Refused
@@ -30,6 +30,10 @@ class Limits:
     max_append_size: int = 0
     min_append_size: int = 0
     max_age: int = 0
+
+    def of_place(self, max_size: int | None) -> Limits:
+        """Where a file may be no larger than that, either; 0 or None for any size."""
+        return replace(self, max_size=min(max_size, self.max_size or max_size)) if max_size else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,20 @@ class Content:
         return piece
 
 
+async def held_back(source: AsyncIterable[Buffer], most: int) -> AsyncIterator[Buffer]:
+    """The pieces when all are there, or more than `most` bytes of them."""
+    held, size = list[Buffer](), 0
+    async for piece in source:
+        held.append(piece)
+        size += len(piece)
+        if size > most:
+            for each in held:
+                yield each
+            held = []
+    for each in held:
+        yield each
+
+
 async def _next(pieces: AsyncIterator[Buffer]) -> Buffer | None:
     # StopAsyncIteration doesn't pass through a Deferred unharmed.
     async for piece in pieces:

@@ -31,9 +31,9 @@ class Intake:
         self._ietf = IetfServer(services)
         self._pieces = PiecesServer(services)
 
-    def offer(self, request: StreamingRequest) -> None:
-        """Add to the answer to an OPTIONS."""
-        self._ietf.offer(request)
+    def offer(self, request: StreamingRequest, max_size: int | None = None) -> None:
+        """Add to the answer to an OPTIONS, of a place that may have a bound of its own."""
+        self._ietf.offer(request, max_size)
         request.setHeader("Accept-Encoding", ACCEPTED)
 
     async def take(self, request: StreamingRequest, body: BodyStream, goal: Goal) -> bool:

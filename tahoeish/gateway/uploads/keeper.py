@@ -8,8 +8,9 @@ ends it in every other process that had it at hand.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
@@ -38,6 +39,8 @@ WARM_SECONDS = 10.0
 WARM_MOST = 32
 """Sessions that stay at hand without a request. Each of them keeps room for a segment."""
 
+PAGE = 50
+"""Unfinished uploads that are seen to at once."""
 
 _UNFINISHED = (Phase.OPEN.value, Phase.FINISHING.value)
 
@@ -108,45 +111,48 @@ class Keeper:
         row = await self._means.ask(self._means.table.find, id_)
         _expect_mine(viewer, row)
         live = self._live.get(id_)
-        if live is not None and live.row.epoch == row.epoch:
-            return row, live.progress
-        return row, Progress(row.offset, row.offset, row.offset, 0)
+        return row, _progress(row, live if live is not None and live.row.epoch == row.epoch else None)
 
     async def unfinished(self, viewer: Viewer) -> list[tuple[UploadRow, Progress]]:
         """All of the viewer's that may be gone on with, and how far each is; the oldest first."""
-        found = []
-        for row in await self._means.ask(self._means.table.of_owner, viewer.user):
-            below = tuple(json.loads(row.target).get("below", ()))
-            if row.phase in _UNFINISHED and below[: len(viewer.below)] == viewer.below:
-                live = self._live.get(row.id)
-                found.append((row, Progress(row.offset, row.offset, row.offset, 0) if live is None else live.progress))
-        return found
+        return [
+            (row, _progress(row, self._live.get(row.id)))
+            for row in await self._means.ask(self._means.table.of_owner, viewer.user)
+            if row.phase in _UNFINISHED and _is_below(viewer, json.loads(row.target))
+        ]
+
+    async def unfinished_of_all(self) -> list[tuple[UploadRow, Progress]]:
+        """The same of everybody."""
+        rows = await self._means.ask(self._means.table.everything_open)
+        rows.sort(key=lambda row: row.created)
+        return [(row, _progress(row, self._live.get(row.id))) for row in rows]
+
+    def at_hand(self) -> Mapping[str, Progress]:
+        """Of all sessions that are at hand in this process, by their ids."""
+        return {id_: live.progress for id_, live in self._live.items()}
 
     async def revive(self) -> None:
         """Once, at the start: go on with what was being finished when the node ended."""
-        async for row in self._all_open():
-            if row.phase == Phase.FINISHING.value:
-                with suppress(NoSuchUpload):
-                    claimed = await self._means.ask(self._means.table.claim, row.id)
-                    self._take_to_hand(claimed).revive()
+        async for page in self._pages_of_open():
+            for row in page:
+                if row.phase == Phase.FINISHING.value:
+                    with suppress(NoSuchUpload):
+                        (await self._claimed(row.id)).revive()
 
     async def tidy(self) -> None:
         """Now and then: end what nobody comes for any more."""
         for row in await self._means.ask(self._means.table.expired):
-            try:
-                live = self._live.get(row.id)
-                if live is None:
-                    live = self._take_to_hand(await self._means.ask(self._means.table.claim, row.id))
-                live.expire()
-            except (NoSuchUpload, Superseded):
-                continue
+            with suppress(NoSuchUpload):
+                live = self._live.get(row.id) or await self._claimed(row.id)
+                if live.idle:
+                    live.expire()
 
     async def keep_alive(self) -> None:
         """More often than peers give up what nobody writes to."""
-        async for row in self._all_open():
-            standing = standing_in(row)
-            if standing is not None and row.id not in self._live:
-                await keep_alive(standing, self._means.uploader.peers())
+        async for page in self._pages_of_open():
+            standings = [standing for row in page if (standing := standing_in(row)) is not None]
+            # One after the other, those of a peer that doesn't answer would keep all others waiting for too long.
+            await together(keep_alive(standing, self._means.uploader.peers()) for standing in standings)
 
     async def stop(self) -> None:
         """When all requests have ended: let go of everything."""
@@ -163,16 +169,22 @@ class Keeper:
         _expect_mine(viewer, row)
         live = self._live.get(id_)
         if live is not None and live.row.epoch == row.epoch and not live.dead:
-            self._cool(id_)
+            if live.idle:
+                self._released(live)
             return live
         if live is not None:
             live.superseded()
-        live = self._take_to_hand(await means.ask(means.table.claim, id_))
+        live = await self._claimed(id_)
         live.revive()
         return live
 
+    async def _claimed(self, id_: str) -> LiveSession:
+        return self._take_to_hand(await self._means.ask(self._means.table.claim, id_))
+
     def _take_to_hand(self, row: UploadRow) -> LiveSession:
         live = self._live[row.id] = LiveSession(self._means, row, self._released)
+        # Whoever wanted it may find that there is nothing to ask of it.
+        self._released(live)
         return live
 
     def _released(self, live: LiveSession) -> None:
@@ -201,18 +213,27 @@ class Keeper:
             letting_go = Deferred.fromCoroutine(live.stop())
             letting_go.addErrback(lambda failure: log.failure("an upload could not be let go", failure))
 
-    async def _all_open(self) -> AsyncIterator[UploadRow]:
+    async def _pages_of_open(self) -> AsyncIterator[Sequence[UploadRow]]:
         after = ""
-        while page := await self._means.ask(self._means.table.everything_open, after):
-            for row in page:
-                yield row
+        while page := await self._means.ask(self._means.table.everything_open, after, PAGE):
+            yield page
             after = page[-1].id
+
+
+def _progress(row: UploadRow, live: LiveSession | None) -> Progress:
+    """Of what isn't at hand, only what is safe is known."""
+    return Progress(row.offset, row.offset, row.offset, 0) if live is None else live.progress
 
 
 def _expect_mine(viewer: Viewer, row: UploadRow) -> None:
     target = json.loads(row.target)
-    below = tuple(target.get("below", ()))
     # Whoever began it by a link has nothing but its address to go on with.
     by_address = target.get("by_link", False)
-    if not by_address and (row.owner != viewer.user or below[: len(viewer.below)] != viewer.below):
+    if not by_address and (row.owner != viewer.user or not _is_below(viewer, target)):
         raise NoSuchUpload(row.id)
+
+
+def _is_below(viewer: Viewer, target: Mapping[str, Any]) -> bool:
+    """It was begun by somebody who sees no more than the viewer does."""
+    below = tuple(target.get("below", ()))
+    return below[: len(viewer.below)] == viewer.below

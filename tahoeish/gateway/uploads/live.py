@@ -8,12 +8,12 @@ the peers, then the row says so, then the answer goes out. Another process that 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,16 +21,24 @@ from twisted.python.failure import Failure
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.errors import BadCheckpoint
 from tahoeish.gateway.errors import problem_of
-from tahoeish.gateway.uploads.asked import Append, Asked, Limits
-from tahoeish.gateway.uploads.content import Content, Stopped, TooMuch
+from tahoeish.gateway.uploads.asked import Asked, Limits
+from tahoeish.gateway.uploads.content import Content, Stopped, TooMuch, held_back
 from tahoeish.gateway.uploads.decisions import Begin, Decision, Discard, Finish, Forget, Reason, Refuse, RollBack, Stop
 from tahoeish.gateway.uploads.final import FinalAnswer
-from tahoeish.gateway.uploads.rows import AUTHORITY, limits_of, standing_in, with_standing, without_standing
+from tahoeish.gateway.uploads.guest import Guest, Passing
+from tahoeish.gateway.uploads.rows import (
+    AUTHORITY,
+    is_provisional,
+    limits_of,
+    standing_in,
+    with_standing,
+    without_standing,
+)
 from tahoeish.gateway.uploads.session import Phase, Session, SessionRecord
 from tahoeish.grid.errors import SharesForgotten
 from tahoeish.grid.resumable import Progress, ResumableUpload, Standing, begin, discard, go_on
 from tahoeish.grid.upload import Uploaded, Uploader
-from tahoeish.namespace.errors import Superseded
+from tahoeish.namespace.errors import NoSuchUpload, Superseded
 from tahoeish.namespace.uploads import UploadRow, UploadTable
 from tahoeish.streams.budget import ByteBudget
 from tahoeish.streams.digests import DigestError
@@ -43,7 +51,6 @@ HELD_MOST = 16 * 1024 * 1024
 What one request may bring that is held back until it has been verified. More than that goes to the peers at once, and
 if it turns out to be damaged, it can't be taken back from them, and the upload is over.
 """
-
 
 ANSWER_KEPT_SECONDS = 24 * 3600
 """How long a client may take to ask for the answer again that it hasn't got."""
@@ -73,31 +80,6 @@ class SessionMeans:
     held: ByteBudget
 
 
-class Passing(Protocol):
-    """Lets content through, and raises at its end what is wrong with it, as `Verifier.passing` does."""
-
-    def __call__(self, source: AsyncIterable[Buffer], /) -> AsyncIterable[Buffer]: ...
-
-
-class _Guest:
-    """One request that waits for its decision."""
-
-    def __init__(self, asked: Asked, source: AsyncIterable[Buffer] | None, verified_by: Passing | None) -> None:
-        self.content_length = asked.content_length if isinstance(asked, Append) else 0
-        self.source = source
-        self.verified_by = verified_by
-        self.decided: Deferred[Decision] = Deferred()
-        self.content: Content | None = None
-
-    def decide(self, decision: Decision) -> None:
-        if not self.decided.called:
-            self.decided.callback(decision)
-
-    def fail(self, error: BaseException) -> None:
-        if not self.decided.called:
-            self.decided.errback(error)
-
-
 class LiveSession:
     """`released` is called when nobody needs it here any more, and it is only in the catalogue."""
 
@@ -111,7 +93,7 @@ class LiveSession:
         self.dead = False
         """What is known here of the session isn't good any more."""
         self._stale = False
-        self._guests: dict[int, _Guest] = {}
+        self._guests: dict[int, Guest] = {}
         self._last_number = 0
         self._saving = DeferredLock()
         self._working: set[Deferred[None]] = set()
@@ -138,12 +120,12 @@ class LiveSession:
         kept, unless it was to be verified first. When the wait is cancelled, what has come in is kept, too.
         """
         number = self._last_number = self._last_number + 1
-        guest = self._guests[number] = _Guest(asked, source, verified_by)
+        guest = self._guests[number] = Guest(asked, source, verified_by)
         self._carry_out(self.session.ask(number, asked))
         try:
             return await guest.decided
-        except CancelledError:
-            self._carry_out(self.session.left(number))
+        except BaseException:
+            self.session.left(number)
             raise
         finally:
             del self._guests[number]
@@ -151,18 +133,18 @@ class LiveSession:
 
     def revive(self) -> None:
         """After a restart: go on with what was under way."""
-        session = self.session
-        if session.phase is Phase.OPEN and session.length is not None and session.offset == session.length:
-            # The last bytes were written down, but not that they were the last.
-            session.phase = Phase.FINISHING
-        self._carry_out(session.revive())
+        self._carry_out(self.session.revive(ends_with_length=not is_provisional(self.row)))
 
     def expire(self) -> None:
-        """Its time may be over."""
-        if self.session.phase in (Phase.OPEN, Phase.FINISHING):
-            self._carry_out(self.session.expire(self._means.now()))
-        else:
-            self._work(self._discard(()))
+        """Its deadline may have passed. Only while it is idle."""
+        match self.session.phase:
+            case Phase.OPEN:
+                self._carry_out(self.session.expire(self._means.now()))
+            case Phase.FINISHING:
+                # Whoever was at it is gone. When it fails again, it is open, and expires in its time.
+                self.revive()
+            case _:
+                self._work(self._clear_away())
 
     async def remember(self, *, target: Mapping[str, object] | None = None, notes: object = None) -> None:
         """Write down what else becomes of the file, or what else the dialect needs to know."""
@@ -209,7 +191,7 @@ class LiveSession:
                     self._work(self._discard(decisions[number + 1 :]))
                     return
                 case Forget():
-                    self._work(self._forget(decisions[number + 1 :]))
+                    self._work(self._clear_away(decisions[number + 1 :]))
                     return
                 case _:
                     if (guest := self._guests.get(decision.request)) is not None:
@@ -221,8 +203,8 @@ class LiveSession:
         working.addErrback(self._failed).addBoth(self._worked, working)
 
     def _failed(self, failure: Failure) -> None:
-        # That another process goes on with it is no mishap.
-        if not failure.check(Superseded):
+        # That another process goes on with it, or nobody any more, is no mishap.
+        if not failure.check(Superseded, NoSuchUpload):
             log.failure("an upload session broke", failure)
         self._fail(failure.value or RuntimeError("this can't be"))
 
@@ -237,7 +219,7 @@ class LiveSession:
                 deferred.callback(None)
             self._released(self)
 
-    async def _bring(self, begin: Begin, guest: _Guest) -> None:
+    async def _bring(self, begin: Begin, guest: Guest) -> None:
         """One request's content, and what follows from it."""
         assert guest.source is not None
         guest.content = Content(guest.source, begin.most)
@@ -257,7 +239,7 @@ class LiveSession:
             guest.fail(problem)
         self._carry_out(decisions)
 
-    async def _take_in(self, begin: Begin, guest: _Guest, content: Content, upload: ResumableUpload) -> None:
+    async def _take_in(self, begin: Begin, guest: Guest, content: Content, upload: ResumableUpload) -> None:
         source: AsyncIterable[Buffer] = content
         if guest.verified_by is not None:
             source = guest.verified_by(source)
@@ -267,7 +249,7 @@ class LiveSession:
                 await self._write(upload, piece)
             return
         with await self._means.held.lease(size):
-            async for piece in _held_back(source, size):
+            async for piece in held_back(source, size):
                 await self._write(upload, piece)
 
     async def _write(self, upload: ResumableUpload, piece: Buffer) -> None:
@@ -324,35 +306,41 @@ class LiveSession:
         """Nobody needs to wait until the peers have heard of it, but it has to be certain that they will."""
         await self._save(None)
         self._carry_out(afterwards)
+        if self.session.phase is Phase.FAILED:
+            await self._take_back()
+            self.row = without_standing(self.row)
+            await self._save(None)
+        else:
+            await self._clear_away()
+
+    async def _clear_away(self, afterwards: Sequence[Decision] = ()) -> None:
+        await self._take_back()
+        await self._means.ask(self._means.table.remove, self.row.id, self.row.epoch)
+        self._carry_out(afterwards)
+
+    async def _take_back(self) -> None:
+        """Leave nothing on the peers."""
         standing = standing_in(self.row)
         upload, self._upload = self._upload, None
         if upload is not None:
             await upload.discard()
         elif standing is not None:
             await discard(standing, self._means.uploader.peers())
-        if self.session.phase is Phase.FAILED:
-            self.row = without_standing(self.row)
-            await self._save(None)
-        else:
-            await self._means.ask(self._means.table.remove, self.row.id, self.row.epoch)
-
-    async def _forget(self, afterwards: Sequence[Decision]) -> None:
-        await self._means.ask(self._means.table.remove, self.row.id, self.row.epoch)
-        self._carry_out(afterwards)
 
     # The file on its way, and the row.
 
     async def _at_hand(self) -> ResumableUpload:
-        if self._stale:
+        length = self.session.length
+        if self._stale or (self._upload is not None and self._upload.could_use(length)):
             await self._let_go()
             self._stale = False
         if self._upload is None:
             means, standing = self._means, standing_in(self.row)
             if standing is None:
-                self._upload = await begin(means.uploader, self.session.length, self._keep)
+                self._upload = await begin(means.uploader, length, self._keep)
             else:
                 records = await means.ask(means.table.records, self.row.id) if standing.segments else b""
-                self._upload = await go_on(means.uploader, standing, records, self._keep)
+                self._upload = await go_on(means.uploader, standing, records, self._keep, length)
         return self._upload
 
     async def _let_go(self) -> None:
@@ -408,17 +396,3 @@ class LiveSession:
                 guest.content.stop()
         letting_go = Deferred.fromCoroutine(self._let_go())
         letting_go.addErrback(lambda failure: log.failure("an upload could not be let go", failure))
-
-
-async def _held_back(source: AsyncIterable[Buffer], most: int) -> AsyncIterator[Buffer]:
-    """The pieces when all are there, or more than `most` bytes of them."""
-    held, size = list[Buffer](), 0
-    async for piece in source:
-        held.append(piece)
-        size += len(piece)
-        if size > most:
-            for each in held:
-                yield each
-            held = []
-    for each in held:
-        yield each

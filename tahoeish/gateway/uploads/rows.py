@@ -22,8 +22,12 @@ def authority_of(viewer: Viewer) -> dict[str, object]:
 
 def limits_of(row: UploadRow, limits: Limits) -> Limits:
     """What an upload is held to: what all are, or less if its target says so."""
-    most = json.loads(row.target).get("max_size", 0)
-    return replace(limits, max_size=min(most, limits.max_size or most)) if most else limits
+    return limits.of_place(json.loads(row.target).get("max_size"))
+
+
+def is_provisional(row: UploadRow) -> bool:
+    """It isn't known yet what is to become of the file."""
+    return bool(json.loads(row.target).get("provisional"))
 
 
 def standing_in(row: UploadRow) -> Standing | None:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
+from tahoeish.chk.buffers import Buffer
+from tahoeish.chk.caps import LiteralCap, ReadCap
+from tahoeish.chk.directory_caps import parse_any_cap
+from tahoeish.chk.errors import CorruptFile
 from tahoeish.gateway.errors import write_nothing
-from tahoeish.gateway.uploads.asked import Answer, Append, Asked, Fields, Limits
+from tahoeish.gateway.uploads.asked import Answer, Append, Cancel, Fields, Limits
 from tahoeish.gateway.uploads.asking import ContentCheck
-from tahoeish.gateway.uploads.decisions import Decision
+from tahoeish.gateway.uploads.decisions import Decision, Replay
+from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.keeper import Keeper
 from tahoeish.gateway.uploads.live import LiveSession
+from tahoeish.gateway.uploads.rereading import Rereading
 from tahoeish.gateway.uploads.room import within_room
-from tahoeish.grid.download import Downloader
+from tahoeish.gateway.uploads.targets import claims_in
+from tahoeish.grid.errors import GridError
+from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.viewer import Viewer
-from tahoeish.streams.body import BodyStream
+from tahoeish.streams.digests import digest_field, wanted_digest
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.threads import ThreadRunner
+
+log = Logger()
 
 UPLOADS = "/uploads/"
 """Where sessions have their addresses."""
@@ -29,18 +42,42 @@ class Services:
     keeper: Keeper
     limits: Limits
     viewer_of: Callable[[StreamingRequest], Viewer]
-    downloader: Downloader
+    rereading: Rereading
     run_in_thread: ThreadRunner
     clock: IReactorTime
 
-    async def ask(
-        self, live: LiveSession, asked: Asked, request: StreamingRequest, body: BodyStream, fields: Fields
+    async def append(
+        self, live: LiveSession, asked: Append, request: StreamingRequest, source: AsyncIterable[Buffer], fields: Fields
     ) -> Decision:
-        """Let the session decide, with the request's body as content if it is to be appended."""
-        if not isinstance(asked, Append):
-            return await live.respond(asked)
+        """Let the session decide about what the request brings, and tell what the client wants to know of the file."""
         check = ContentCheck.of(request, fields, self.run_in_thread) if asked.verified else None
-        return await live.respond(asked, within_room(live, body), check)
+        decision = await live.respond(asked, within_room(live, source), check)
+        await self.tell_wanted(request, live, decision)
+        return decision
+
+    async def end(self, request: StreamingRequest, live: LiveSession) -> None:
+        """Of a session that nobody can or will go on with, leave nothing."""
+        with suppress(NoSuchUpload):
+            await self.keeper.respond(self.viewer_of(request), live.row.id, Cancel())
+
+    async def tell_wanted(self, request: StreamingRequest, live: LiveSession, decision: Decision) -> None:
+        """Of a file that is stored now: the digest that the client wants to know (RFC 9530)."""
+        algorithm = wanted_digest(request.getHeader("Want-Repr-Digest"))
+        if algorithm is None or not isinstance(decision, Replay):
+            return
+        answer = FinalAnswer.unpack(decision.answer)
+        if answer.cap is None:
+            return
+        cap = parse_any_cap(answer.cap)
+        assert isinstance(cap, (ReadCap, LiteralCap))
+        known = {claim.algorithm: claim.digest for claim in claims_in(json.loads(live.row.target))}
+        try:
+            digest = known.get(algorithm) or await self.rereading.digest(algorithm, cap)
+        except (GridError, CorruptFile) as error:
+            # The file is stored all the same, and a digest is no more than a wish.
+            log.warn("can't tell a digest that a client wants: {error}", error=str(error))
+            return
+        request.setHeader("Repr-Digest", digest_field(algorithm, digest))
 
 
 def write_answer(request: StreamingRequest, answer: Answer) -> None:

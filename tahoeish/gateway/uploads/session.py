@@ -194,8 +194,11 @@ class Session:
         self.phase = Phase.EXPIRED
         return [Discard()]
 
-    def revive(self) -> list[Decision]:
-        """After a restart: what was going on."""
+    def revive(self, *, ends_with_length: bool) -> list[Decision]:
+        """After a restart: what was going on. `ends_with_length`: when all bytes are there, nothing else is missing."""
+        if ends_with_length and self.phase is Phase.OPEN and self.offset == self.length:
+            # The last bytes were written down, but not that they were the last.
+            self.phase = Phase.FINISHING
         if self.phase is Phase.FINISHING and self.length is not None:
             return [Finish(self.length)]
         return []

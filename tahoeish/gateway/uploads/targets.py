@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from tahoeish.chk.caps import LiteralCap
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import Target
-from tahoeish.grid.download import Downloader
+from tahoeish.gateway.uploads.rereading import Rereading
 from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.digests import Claim, Covers
-from tahoeish.streams.threads import ThreadRunner
 from tahoeish.streams.verifier import Verifier
 
 CAP: Mapping[str, object] = {"kind": "cap"}
 """A target that is nothing but the file's cap."""
+
+PROVISIONAL: Mapping[str, object] = {**CAP, "provisional": True}
+"""Something else is told to be the target before the file is complete, even when all of its bytes are there."""
 
 MakeTarget = Callable[[Viewer, Mapping[str, object]], Target]
 """From what a target's `dump` has written."""
@@ -30,17 +30,16 @@ MakeTarget = Callable[[Viewer, Mapping[str, object]], Target]
 class Targets:
     """Makes targets of what the catalogue knows of them, each kind by its maker in `makers`."""
 
-    def __init__(self, makers: Mapping[str, MakeTarget], downloader: Downloader, run_in_thread: ThreadRunner) -> None:
+    def __init__(self, makers: Mapping[str, MakeTarget], rereading: Rereading) -> None:
         self._makers = {"cap": lambda viewer, _: CapTarget(), **makers}
-        self._downloader = downloader
-        self._run_in_thread = run_in_thread
+        self._rereading = rereading
 
     def of(self, row: UploadRow) -> Target:
         target = json.loads(row.target)
         viewer = Viewer(row.owner, below=tuple(target["below"]))
         made = self._makers[target["kind"]](viewer, target)
         claims = claims_in(target)
-        return _Verified(made, claims, self._downloader, self._run_in_thread) if claims else made
+        return _Verified(made, claims, self._rereading) if claims else made
 
 
 def with_claims(target: Mapping[str, object], claims: tuple[Claim, ...]) -> dict[str, object]:
@@ -68,29 +67,15 @@ class CapTarget:
 
 @dataclass
 class _Verified:
-    """
-    Reads the file back before it counts: what was hashed on the way in doesn't survive a restart, and what lies in the
-    grid is what matters.
-    """
+    """Reads the file back before it counts."""
 
     target: Target
     claims: tuple[Claim, ...]
-    downloader: Downloader
-    run_in_thread: ThreadRunner
+    rereading: Rereading
 
     async def complete(self, uploaded: Uploaded) -> FinalAnswer:
-        verifier = Verifier(self.claims, self.run_in_thread)
-        if isinstance(uploaded.cap, LiteralCap):
-            await verifier.feed(uploaded.cap.data)
-        else:
-            file = await self.downloader.open(uploaded.cap)
-            try:
-                async with aclosing(file.read(0, uploaded.cap.size - 1)) as pieces:
-                    async for piece in pieces:
-                        await verifier.feed(piece)
-            finally:
-                await file.close()
-        await verifier.settle()
+        verifier = Verifier(self.claims, self.rereading.run_in_thread)
+        await self.rereading.feed(verifier, uploaded.cap)
         verifier.check()
         return await self.target.complete(uploaded)
 

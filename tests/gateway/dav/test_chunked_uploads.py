@@ -108,6 +108,25 @@ def test_what_was_acknowledged_outlives_the_node(new_node: NodeProcess) -> None:
     assert "Traceback" not in new_node.said, new_node.said
 
 
+def test_all_chunks_are_not_yet_a_file_though_their_length_was_told(new_node: NodeProcess) -> None:
+    new_node.start()
+    upload = Upload(new_node, "file")
+    upload.begin()
+    total = str(len(CONTENT))
+    for number, chunk in enumerate(CHUNKS, 1):
+        assert upload.request("PUT", f"{number:05}", chunk, OC_Total_Length=total).status == 201
+    new_node.stop(signal.SIGKILL)
+    new_node.start()
+    assert upload.put(0) == 201
+    assert upload.close(OC_Total_Length=total).status == 201 and upload.stored() == CONTENT
+
+
+def test_more_than_the_length_that_was_told_is_refused(upload: Upload) -> None:
+    assert upload.request("PUT", "00001", CHUNKS[0], OC_Total_Length=str(SIZE + 1)).status == 201
+    assert upload.request("PUT", "00002", CHUNKS[1]).status == 409
+    assert upload.close().status == 409
+
+
 def test_a_file_with_a_piece_missing_isnt_made(upload: Upload) -> None:
     upload.put(0)
     refused = upload.close(OC_Total_Length=str(len(CONTENT)))

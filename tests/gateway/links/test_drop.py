@@ -196,6 +196,40 @@ class TestBringing:
             assert place.node.request("PATCH", target, piece, headers).status == 204
         assert place.read("tus.txt") == CONTENT
 
+    def test_folders_keep_their_names(self, place: Place) -> None:
+        drop = place.drop()
+        for name, given in (("a.txt", "holidays/a.txt"), ("b.txt", "holidays/in \u00fc/anything")):
+            told = {"filename": name, "relativePath": given}
+            metadata = ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in told.items())
+            asked = {**TUS, "Upload-Length": "1", "Upload-Metadata": metadata}
+            asked["Content-Type"] = "application/offset+octet-stream"
+            assert place.node.request("POST", drop, b"x", asked).status == 201
+        assert place.node.request("PUT", f"{drop}/holidays/a.txt", b"y").text == "a (2).txt\n"
+        begun = place.node.request("PUT", f"{drop}/holidays/later/c.txt", b"x", {"Upload-Complete": "?0"})
+        headers = {"Upload-Offset": "1", "Content-Type": PARTIAL_UPLOAD, "Upload-Complete": "?1"}
+        assert place.node.request("PATCH", str(begun.headers["Location"]), b"y", headers).status == 201
+        assert place.read("holidays/a.txt") == b"x" and place.read("holidays/a%20(2).txt") == b"y"
+        assert place.read("holidays/in%20%C3%BC/b.txt") == b"x" and place.read("holidays/later/c.txt") == b"xy"
+
+    def test_a_folder_that_is_called_like_a_file_is_called_another_way(self, place: Place) -> None:
+        drop = place.drop()
+        assert place.node.request("PUT", f"{drop}/pictures", b"x").status == 201
+        assert place.node.request("PUT", f"{drop}/pictures/1.png", b"y").status == 201
+        assert place.read("pictures%20(2)/1.png") == b"y"
+
+    @pytest.mark.parametrize("path", ["../x", "a/../x", "/x", "a//x", "a/\0/x", "d/" * 64 + "x"])
+    def test_paths_that_cannot_be(self, place: Place, path: str) -> None:
+        told = {"filename": "x", "relativePath": path}
+        metadata = ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in told.items())
+        asked = {**TUS, "Upload-Length": "1", "Upload-Metadata": metadata}
+        assert place.node.request("POST", place.drop(), b"", asked).status in (400, 403)
+
+    def test_no_folder_of_somebody_else_is_reached(self, place: Place) -> None:
+        everywhere = json.dumps({"folder": "/files"}).encode()
+        link = place.node.request("POST", "/links", everywhere, basic("alice")).json()
+        drop = str(link["url"]).removeprefix("http://node")
+        assert place.node.request("PUT", f"{drop}/@bob/shared/x", b"x").status == 403
+
     @pytest.mark.parametrize("concat", ["partial", "final;/uploads/a /uploads/b"])
     def test_but_not_in_parts_that_nobody_counts(self, place: Place, concat: str) -> None:
         asked = {**TUS, "Upload-Concat": concat, "Upload-Metadata": f"filename {b64encode(b'x').decode()}"}
@@ -216,7 +250,9 @@ class TestBringing:
         from_elsewhere = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
         assert place.node.request("PUT", f"{place.drop()}/cross", b"x", from_elsewhere).status == 201
 
-    @pytest.mark.parametrize("name", ["..", "%2e%2e", "x%2F..%2Fy", "a/b", "x.exe", "x%00", "%FF", "y" * 256])
+    @pytest.mark.parametrize(
+        "name", ["..", "%2e%2e", "x%2F..%2Fy", "a/../b", "a//b", "a/x.exe", "x.exe", "x%00", "%FF", "y" * 256]
+    )
     def test_names_that_cannot_be(self, place: Place, name: str) -> None:
         assert place.node.request("PUT", f"{place.drop()}/{name}", b"x").status in (400, 403, 404)
 
@@ -237,6 +273,15 @@ class TestBringing:
 
 
 class TestBounds:
+    def test_are_told_beforehand(self, place: Place) -> None:
+        drop = place.drop(max_size=1000)
+        offered = place.node.request("OPTIONS", drop)
+        assert "max-size=1000" in offered.headers["Upload-Limit"] and offered.headers["Tus-Max-Size"] == "1000"
+        begun = place.node.request("PUT", f"{drop}/told", b"x", {"Upload-Complete": "?0"})
+        assert "max-size=1000" in begun.headers["Upload-Limit"]
+        asked = place.node.request("HEAD", str(begun.headers["Location"]))
+        assert "max-size=1000" in asked.headers["Upload-Limit"]
+
     def test_of_size(self, place: Place) -> None:
         drop = place.drop(max_size=1000)
         for headers in ({}, {"Upload-Complete": "?1"}, {"Upload-Complete": "?0", "Upload-Length": "1001"}):
@@ -285,6 +330,19 @@ class TestBounds:
         wait_until(lambda: place.node.get(drop).status == 410, "the link has expired")
         answer = place.node.request("PUT", f"{drop}/late", b"x")
         assert answer.status == 410 and "has expired" in answer.text
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_people_are_told_in_a_page_that_it_is_over(self, place: Place, method: str) -> None:
+        drop = place.drop(expires_in=0.01)
+        wait_until(lambda: place.node.get(drop).status == 410, "the link has expired")
+        browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        answer = place.node.request(method, drop, headers=browsers)
+        assert answer.status == 410 and answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "<h2>This link is over</h2>" in answer.text and "This link has expired; ask" in answer.text
+        answer = place.node.request(method, f"{drop}x", headers=browsers)
+        assert answer.status == 404 and "<h2>There is no such link</h2>" in answer.text
+        for tools in ({"Accept": "application/problem+json"}, {"Accept": "*/*"}, {}):
+            assert "<" not in place.node.request(method, drop, headers=tools).text
 
     def test_a_link_can_be_revoked(self, place: Place) -> None:
         link = place.link()

@@ -62,7 +62,7 @@ def telling(tmp_path: Path) -> Iterator[Telling]:
     Users(database, lambda: now[0]).add("alice", None)
     links, catalogue = UploadLinks(database, lambda: now[0], os.urandom), Catalogue(database, lambda: now[0])
     link, _ = links.create("alice", (), Bounds(), hook=Hook("https://app.example/", new_secret(os.urandom)))
-    links.take_in(catalogue, link.id, "file", Content("URI:LIT:me", 1), None, arrival)
+    links.take_in(catalogue, link.id, ("file",), Content("URI:LIT:me", 1), None, arrival)
     server = Server()
     yield Telling(links, server, Hooks(links, server, run_in_thread=at_once, now=lambda: now[0]), now)
     database.close()

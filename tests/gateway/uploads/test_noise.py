@@ -116,7 +116,7 @@ def finished_as(node: NodeProcess, location: str) -> bytes:
 def test_no_noise_loses_what_was_acknowledged(node: NodeProcess, began_with: str, asked: list[Step]) -> None:
     method, target, headers = creation(began_with)
     location = node.request(method, target, b"", headers).headers["Location"]
-    offset = 0
+    offset = late = 0
     for step in asked:
         with node.connect() as client:
             status = sent(client, step, location, offset)
@@ -125,7 +125,9 @@ def test_no_noise_loses_what_was_acknowledged(node: NodeProcess, began_with: str
         if told.status in OVER:
             break
         now = int(told.headers["Upload-Offset"])
-        assert offset <= now <= offset + step.size
+        assert offset <= now <= offset + step.size + late
+        # What came over a line that was cut may be read after the next connection's request.
+        late += step.size if step.breaks_off else 0
         offset = now
         if told.headers["Upload-Complete"] == "?1":
             assert finished_as(node, location) == CONTENT[:offset]

@@ -275,9 +275,14 @@ def test_what_was_being_stored_is_stored_after_a_restart() -> None:
     begun(session, 1, appending(4, 0))
     session.ended(1, whole=True)
     revived = Session(NO_LIMITS, session.record())
-    assert revived.revive() == [Finish(4)]
+    assert revived.revive(ends_with_length=True) == [Finish(4)]
     assert revived.record() == session.record()
-    assert with_bytes(4).revive() == []
+    assert with_bytes(4).revive(ends_with_length=True) == []
+
+
+def test_what_was_written_down_to_its_last_byte_is_stored_after_a_restart() -> None:
+    assert with_bytes(4, length=4).revive(ends_with_length=True) == [Finish(4)]
+    assert with_bytes(4, length=4).revive(ends_with_length=False) == []
 
 
 @pytest.mark.parametrize(
@@ -479,7 +484,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
         self.unanswered.clear()
         self.writing = None
         self.finishing = False
-        self.carry_out(self.session.revive())
+        self.carry_out(self.session.revive(ends_with_length=True))
 
     @invariant()
     def what_was_acknowledged_is_there(self) -> None:

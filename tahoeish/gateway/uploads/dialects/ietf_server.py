@@ -8,15 +8,18 @@ from contextlib import contextmanager
 
 from twisted.internet.task import LoopingCall
 
-from tahoeish.gateway.uploads.asked import Append, Asked, Cancel, Create, Fields, Options, is_verified
+from tahoeish.gateway.uploads.asked import Append, Create, Fields, Options, is_verified
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Reason, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import ietf
 from tahoeish.gateway.uploads.dialects.ietf import Dialect
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import LiveSession
+from tahoeish.gateway.uploads.rows import limits_of
 from tahoeish.gateway.uploads.services import Services, address_of, encoded, write_answer
 from tahoeish.gateway.uploads.session import Phase
+from tahoeish.grid.errors import GridError
+from tahoeish.namespace.uploads import UploadRow
 from tahoeish.streams.body import BodyError, BodyStream
 from tahoeish.streams.request import StreamingRequest
 
@@ -32,9 +35,9 @@ class IetfServer:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def offer(self, request: StreamingRequest) -> None:
-        """Add to the answer to an OPTIONS."""
-        for name, value in ietf.offers(self._services.limits).items():
+    def offer(self, request: StreamingRequest, max_size: int | None = None) -> None:
+        """Add to the answer to an OPTIONS, of a place that may have a bound of its own."""
+        for name, value in ietf.offers(self._services.limits.of_place(max_size)).items():
             request.setHeader(name, value)
 
     def admit(self, dialect: Dialect, create: Create) -> None:
@@ -57,21 +60,22 @@ class IetfServer:
             services.viewer_of(request), dialect=DIALECT, target=target, notes={"version": dialect.version}
         )
         if dialect.announces:
-            headers = ietf.announcement(dialect, address_of(live), services.limits)
+            headers = ietf.announcement(dialect, address_of(live), limits_of(live.row, services.limits))
             request.write_interim(UPLOAD_RESUMPTION_SUPPORTED, encoded(headers))
         first = create.first(verified=is_verified(fields), excess_is_fatal=True)
         try:
             decision = await self._decided(request, body, dialect, live, first, fields)
-        except BodyError:
+        except (BodyError, GridError):
             if not dialect.announces:
                 # The client doesn't know its address, so it can't go on.
-                await live.respond(Cancel())
+                await self._services.end(request, live)
             raise
         if isinstance(decision, Continue):
-            write_answer(request, ietf.created(dialect, address_of(live), decision, services.limits))
+            limits = limits_of(live.row, services.limits)
+            write_answer(request, ietf.created(dialect, address_of(live), decision, limits))
             return
         if isinstance(decision, Refuse) and decision.offset == 0 and decision.reason is not Reason.PREEMPTED:
-            await live.respond(Cancel())
+            await self._services.end(request, live)
         self._write(request, dialect, live, decision)
 
     async def respond(self, request: StreamingRequest, body: BodyStream, id_: str) -> None:
@@ -81,11 +85,16 @@ class IetfServer:
             self.offer(request)
             write_answer(request, ietf.possible())
             return
-        live = await services.keeper.find(services.viewer_of(request), id_)
-        dialect = ietf.dialect_of(fields) or _began_with(live)
+        viewer = services.viewer_of(request)
+        row, _ = await services.keeper.look(viewer, id_)
+        dialect = ietf.dialect_of(fields) or _began_with(row)
         asked = ietf.read_upload(dialect, request.method.decode("ascii", "replace"), fields, body.length)
         assert not isinstance(asked, Options)
-        decision = await self._decided(request, body, dialect, live, asked, fields)
+        if isinstance(asked, Append):
+            live = await services.keeper.find(viewer, id_)
+            decision = await self._decided(request, body, dialect, live, asked, fields)
+        else:
+            live, decision = await services.keeper.respond(viewer, id_, asked)
         self._write(request, dialect, live, decision)
 
     async def _decided(
@@ -94,16 +103,14 @@ class IetfServer:
         body: BodyStream,
         dialect: Dialect,
         live: LiveSession,
-        asked: Asked,
+        append: Append,
         fields: Fields,
     ) -> Decision:
-        if not isinstance(asked, Append):
-            return await live.respond(asked)
         # What isn't a decision but goes wrong on the way: the client may come back.
         for name, value in dialect.completeness(False).items():
             request.setHeader(name, value)
         with self._telling(request, dialect, live):
-            return await self._services.ask(live, asked, request, body, fields)
+            return await self._services.append(live, append, request, body, fields)
 
     @contextmanager
     def _telling(self, request: StreamingRequest, dialect: Dialect, live: LiveSession) -> Iterator[None]:
@@ -128,7 +135,7 @@ class IetfServer:
             telling.stop()
 
     def _write(self, request: StreamingRequest, dialect: Dialect, live: LiveSession, decision: Decision) -> None:
-        limits = self._services.limits
+        limits = limits_of(live.row, self._services.limits)
         match decision:
             case Continue():
                 write_answer(request, ietf.continued(dialect, decision, limits))
@@ -148,6 +155,6 @@ class IetfServer:
                 raise AssertionError(decision)
 
 
-def _began_with(live: LiveSession) -> Dialect:
+def _began_with(row: UploadRow) -> Dialect:
     """What to take a request for that doesn't say what it speaks."""
-    return Dialect(json.loads(live.row.notes).get("version")) if live.row.dialect == DIALECT else ietf.FINAL
+    return Dialect(json.loads(row.notes).get("version")) if row.dialect == DIALECT else ietf.FINAL

@@ -12,13 +12,12 @@ from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.errors import WrongLength
 from tahoeish.gateway.errors import prefers_json, write_text
 from tahoeish.gateway.uploads.asked import Answer, Append, Asked, Cancel, Fields, Query, UploadRefused, media_type
-from tahoeish.gateway.uploads.asking import ContentCheck, fields_of
+from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Reason, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import pieces
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.live import LiveSession
-from tahoeish.gateway.uploads.room import within_room
 from tahoeish.gateway.uploads.services import Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
@@ -58,7 +57,7 @@ class PiecesServer:
             raise UploadRefused(400, WHICH)
         live = await self._find(request, key, piece.asked)
         if live is not None:
-            self._answer(request, live, await self._decided(request, fields, live, piece))
+            self._answer(request, *await self._decided(request, fields, live, piece))
             return
         match piece.asked:
             case Query():
@@ -70,16 +69,18 @@ class PiecesServer:
 
     async def respond(self, request: StreamingRequest, body: BodyStream, id_: str) -> None:
         """A request for an upload that there is."""
-        live = await self._services.keeper.find(self._services.viewer_of(request), id_)
+        keeper, viewer = self._services.keeper, self._services.viewer_of(request)
         match request.method:
             case b"HEAD" | b"GET":
-                self._answer(request, live, await live.respond(Query()))
+                self._answer(request, *await keeper.respond(viewer, id_, Query()))
             case b"DELETE":
-                self._answer(request, live, await live.respond(Cancel()))
+                self._answer(request, *await keeper.respond(viewer, id_, Cancel()))
             case b"PUT" | b"POST" | b"PATCH":
+                await keeper.look(viewer, id_)
                 fields = fields_of(request)
                 piece = await _piece_in(request, body, fields)
-                self._answer(request, live, await self._decided(request, fields, live, piece))
+                live = await keeper.find(viewer, id_)
+                self._answer(request, *await self._decided(request, fields, live, piece))
             case method:
                 allowed = "OPTIONS, HEAD, GET, PUT, POST, PATCH, DELETE"
                 name = method.decode("ascii", "replace")[:20]
@@ -95,7 +96,7 @@ class PiecesServer:
             return None
         ended = live is not None and live.session.phase in (Phase.COMPLETE, Phase.FAILED)
         if live is not None and isinstance(asked, Append) and pieces.begins_anew(asked, ended):
-            await live.respond(Cancel())
+            await self._services.end(request, live)
             return None
         return live
 
@@ -112,19 +113,19 @@ class PiecesServer:
             )
         except AlreadyExists:
             raise UploadRefused(409, "another request has just begun with this file") from None
-        decision = await self._decided(request, fields, live, piece)
+        live, decision = await self._decided(request, fields, live, piece)
         if isinstance(decision, Refuse) and decision.offset == 0 and decision.reason is not Reason.PREEMPTED:
-            await live.respond(Cancel())
+            await self._services.end(request, live)
         self._answer(request, live, decision)
 
-    async def _decided(self, request: StreamingRequest, fields: Fields, live: LiveSession, piece: _Piece) -> Decision:
+    async def _decided(
+        self, request: StreamingRequest, fields: Fields, live: LiveSession, piece: _Piece
+    ) -> tuple[LiveSession, Decision]:
         # Also for whom something goes wrong on the way: here the upload can be asked after, and ended.
         request.setHeader("Location", address_of(live))
-        if not isinstance(piece.asked, Append):
-            return await live.respond(piece.asked)
-        verified = piece.asked.verified
-        check = ContentCheck.of(request, fields, self._services.run_in_thread) if verified else None
-        return await live.respond(piece.asked, within_room(live, piece.source), check)
+        if isinstance(piece.asked, Append):
+            return live, await self._services.append(live, piece.asked, request, piece.source, fields)
+        return await self._services.keeper.respond(self._services.viewer_of(request), live.row.id, piece.asked)
 
     def _answer(self, request: StreamingRequest, live: LiveSession, decision: Decision) -> None:
         match decision:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
-from tahoeish.gateway.uploads.asked import Answer, Append, Asked, Options, UploadRefused
+from tahoeish.gateway.uploads.asked import Answer, Append, Options, UploadRefused
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import tus
@@ -36,9 +36,9 @@ class TusServer:
         """To an OPTIONS."""
         write_answer(request, self.offers())
 
-    def offers(self) -> Answer:
-        """What can be done."""
-        return tus.offers(self._services.limits.max_size)
+    def offers(self, max_size: int | None = None) -> Answer:
+        """What can be done, at a place that may have a bound of its own."""
+        return tus.offers(self._services.limits.of_place(max_size).max_size)
 
     async def create(
         self, request: StreamingRequest, body: BodyStream, target: Mapping[str, object], *, from_elsewhere: bool = False
@@ -101,9 +101,11 @@ class TusServer:
             raise tus.modifies_final()
         self._write(request, live, await self._decided(live, asked, request, body))
 
-    async def _decided(self, live: LiveSession, asked: Asked, request: StreamingRequest, body: BodyStream) -> Decision:
+    async def _decided(
+        self, live: LiveSession, append: Append, request: StreamingRequest, body: BodyStream
+    ) -> Decision:
         try:
-            return await self._services.ask(live, asked, request, body, fields_of(request))
+            return await self._services.append(live, append, request, body, fields_of(request))
         except DigestError as error:
             raise tus.of_digest(error) from error
         except (ClientIdle, BodyOverdue) as error:
@@ -164,6 +166,7 @@ class TusServer:
         )
         append = Append(0, completes=True, content_length=length, length=length)
         decision = await live.respond(append, self._joined(caps))
+        await self._services.tell_wanted(request, live, decision)
         if isinstance(decision, Replay):
             answer = FinalAnswer.unpack(decision.answer)
             if answer.problem is not None:
@@ -183,16 +186,9 @@ class TusServer:
 
     async def _joined(self, caps: Sequence[ReadCap | LiteralCap]) -> AsyncIterator[Buffer]:
         for cap in caps:
-            if isinstance(cap, LiteralCap):
-                yield cap.data
-                continue
-            file = await self._services.downloader.open(cap)
-            try:
-                async with aclosing(file.read(0, cap.size - 1)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-            finally:
-                await file.close()
+            async with aclosing(self._services.rereading.pieces(cap)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
 
 def _location(request: StreamingRequest, live: LiveSession, from_elsewhere: bool) -> str:

@@ -1,0 +1,188 @@
+"""Sessions at hand and in the catalogue: how they end, who carries them on, and what is cleared away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tahoeish.gateway.errors import Refused, problem_of
+from tahoeish.gateway.uploads.asked import Append, Cancel, Query
+from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Reason, Refuse, Replay, Tell
+from tahoeish.gateway.uploads.keeper import WARM_SECONDS
+from tahoeish.grid.errors import LengthNeeded
+from tahoeish.namespace.errors import NoSuchUpload
+from tahoeish.namespace.uploads import discard
+from tests.gateway.uploads.processes import AGE, DATA, OWNER, Processes, append, new_upload, running_processes
+from tests.grid.faults import failing
+from tests.grid.gridtools import Tap, failure_of, succeeded
+
+
+@pytest.fixture(autouse=True)
+def no_lost_failures() -> None:
+    """Targets that fail are logged, on purpose."""
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with running_processes(tmp_path) as processes:
+        yield processes
+
+
+# What nobody needs any more
+
+
+def test_what_nobody_comes_for_is_given_up(processes: Processes) -> None:
+    keeper = processes.begin()
+    assert isinstance(succeeded(append(new_upload(keeper), DATA[:20_000], length=len(DATA))), Continue)
+    assert processes.grid.files()
+    processes.later = AGE + 1
+    succeeded(keeper.tidy())
+    assert processes.phases() == [] and processes.grid.files() == []
+
+
+@pytest.mark.parametrize("trouble", [None, Refused(412, "not so")], ids=["complete", "failed"])
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_an_answer_that_nobody_asks_for_any_more_is_forgotten(
+    processes: Processes, trouble: Exception | None, at_hand: bool
+) -> None:
+    processes.shelf.trouble = trouble
+    keeper = processes.begin()
+    assert isinstance(succeeded(append(new_upload(keeper), DATA, length=len(DATA))), Replay)
+    assert processes.phases() == ["failed" if trouble else "complete"]
+    if not at_hand:
+        processes.grid.clock.advance(WARM_SECONDS + 1)
+        keeper = processes.begin()
+    processes.later = 25 * 3600.0
+    succeeded(keeper.tidy())
+    assert processes.phases() == []
+
+
+def test_what_was_being_finished_by_a_process_that_is_gone_is_finished(processes: Processes) -> None:
+    live = new_upload(processes.begin())
+    finishing: Deferred[None] = Deferred()
+    processes.grid.peers[0].fault = lambda what: finishing if what == "commit" else None
+    append(live, DATA, length=len(DATA)).addErrback(lambda _: None)
+    assert processes.phases() == ["finishing"]
+    processes.grid.peers[0].fault = lambda what: None
+    processes.later = AGE + 1
+    successor = processes.begin()
+    succeeded(successor.tidy())
+    assert processes.phases() == ["complete"]
+    assert len(processes.shelf.stored) == 1
+    finishing.callback(None)
+
+
+def test_what_isnt_wanted_any_more_while_it_is_being_finished_leaves_nothing(processes: Processes) -> None:
+    keeper = processes.begin()
+    live = new_upload(keeper)
+    stuck: Deferred[None] = Deferred()
+    processes.grid.peers[0].fault = lambda what: stuck if what == "commit" else None
+    writing = append(live, DATA, length=len(DATA))
+    _, cancelled = succeeded(keeper.respond(OWNER, live.row.id, Cancel()))
+    assert isinstance(cancelled, Cancelled)
+    refusal = succeeded(writing)
+    assert isinstance(refusal, Refuse) and refusal.reason is Reason.GONE
+    processes.grid.peers[0].fault = lambda what: None
+    stuck.callback(None)
+    assert processes.phases() == [] and processes.grid.files() == []
+    assert processes.shelf.stored == []
+
+
+def test_what_can_never_be_finished_expires_as_well(processes: Processes) -> None:
+    processes.shelf.trouble = RuntimeError("never")
+    keeper = processes.begin()
+    succeeded(append(new_upload(keeper), DATA, length=len(DATA)))
+    for _ in range(2):
+        processes.later += AGE + 1
+        succeeded(processes.begin().tidy())
+    assert processes.phases() == []
+
+
+def test_whoever_has_no_more_uploads_since_they_are_no_user_any_more_is_told(processes: Processes) -> None:
+    live = new_upload(processes.begin())
+    processes.table.remove(live.row.id)
+    assert type(failure_of(append(live, DATA[:100], length=len(DATA)))) is NoSuchUpload
+
+
+def test_one_that_was_found_and_then_not_asked_anything_is_let_go(processes: Processes) -> None:
+    keeper = processes.begin()
+    live = new_upload(keeper)
+    succeeded(append(live, DATA[:20_000], length=len(DATA)))
+    assert succeeded(keeper.find(OWNER, live.row.id)) is live
+    assert processes.grid.held() > 0
+    processes.grid.clock.advance(WARM_SECONDS + 1)
+    assert processes.grid.held() == 0
+    assert succeeded(keeper.find(OWNER, live.row.id)) is not live
+
+
+def test_nothing_is_left_on_peers_of_somebody_who_is_no_user_any_more(processes: Processes) -> None:
+    keeper = processes.begin()
+    live = new_upload(keeper, key="a")
+    succeeded(append(live, DATA[:20_000], length=len(DATA)))
+    assert processes.grid.files()
+    processes.database.write(lambda connection: discard(connection, OWNER.user))
+    writing = succeeded(append(live, DATA[20_000:], offset=20_000))
+    assert isinstance(writing, Refuse) and writing.reason is Reason.PREEMPTED
+    succeeded(keeper.tidy())
+    assert processes.phases() == [] and processes.grid.files() == []
+
+
+# Several processes
+
+
+def test_another_process_takes_over_and_the_first_one_s_requests_are_told(processes: Processes) -> None:
+    one, two = processes.begin(), processes.begin()
+    live, tap = new_upload(one), Tap()
+    tap.bring(DATA[:20_000])
+    writing = Deferred.fromCoroutine(live.respond(Append(0, None, len(DATA), len(DATA)), tap))
+    waiting = Deferred.fromCoroutine(live.respond(Append(20_000, None, 1, len(DATA)), tap))
+    succeeded(two.find(OWNER, live.row.id))
+    again = Deferred.fromCoroutine(one.respond(OWNER, live.row.id, Query()))
+    for superseded in (writing, waiting):
+        decision = succeeded(superseded)
+        assert isinstance(decision, Refuse) and decision.reason is Reason.PREEMPTED
+    _, told = succeeded(again)
+    assert isinstance(told, Tell)
+    rest = succeeded(two.find(OWNER, live.row.id))
+    done = succeeded(append(rest, DATA[told.offset :], offset=told.offset))
+    assert isinstance(done, Replay)
+
+
+def test_what_is_at_hand_is_kept_alive_as_well(processes: Processes) -> None:
+    keeper = processes.begin()
+    succeeded(append(new_upload(keeper), DATA[:20_000], length=len(DATA)))
+    asked: list[str] = []
+    for peer in processes.grid.peers:
+        peer.fault = asked.append
+    succeeded(keeper.keep_alive())
+    assert asked.count("keep_alive") == 5
+    for peer in processes.grid.peers:
+        peer.fault = failing("keep_alive")
+    succeeded(keeper.keep_alive())
+
+
+# Peers that want to know the length
+
+
+def test_a_length_that_comes_later_comes_in_time_for_peers_that_need_it(processes: Processes) -> None:
+    for peer in processes.grid.peers:
+        peer.needs_length = True
+    live = new_upload(processes.begin())
+    assert isinstance(succeeded(append(live, DATA[:1000])), Continue)
+    error = failure_of(append(live, DATA[1000:], offset=1000))
+    assert type(error) is LengthNeeded
+    problem = problem_of(error)
+    assert problem.status == 411 and "Upload-Length" in problem.detail
+    assert isinstance(succeeded(append(live, DATA[1000:], length=len(DATA), offset=1000)), Replay)
+    assert len(processes.shelf.stored) == 1
+
+
+def test_a_length_that_comes_with_the_next_bytes_is_used(processes: Processes) -> None:
+    for peer in processes.grid.peers:
+        peer.needs_length = True
+    live = new_upload(processes.begin())
+    succeeded(append(live, DATA[:1000]))
+    assert isinstance(succeeded(append(live, DATA[1000:], length=len(DATA), offset=1000)), Replay)
