@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tahoeish.client.arguments import understood
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -102,6 +103,13 @@ def parsed_path(text: str) -> Path:
     from tahoeish.namespace.names import check_name
 
     return tuple(check_name(name) for name in text.split("/") if name)
+
+
+def lifetime(text: str) -> float:
+    """In seconds. Raises `argparse.ArgumentTypeError`."""
+    from tahoeish.node.config.quantities import parse_duration
+
+    return understood(text, parse_duration, ValueError)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

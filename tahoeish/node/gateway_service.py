@@ -22,6 +22,7 @@ from tahoeish.gateway.dav.visit import FileOptions, Names
 from tahoeish.gateway.errors import answer_failure
 from tahoeish.gateway.links.arrivals import KIND as ARRIVAL
 from tahoeish.gateway.links.arrivals import Arrivals
+from tahoeish.gateway.pages.report import Reporter
 from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.gateway.resource import NotFound
 from tahoeish.gateway.root import HEADERS, GatewayMeans, gateway_root
@@ -230,7 +231,8 @@ class GatewayService:
     def _make_root(self, catalogue: Catalogue) -> IResource:
         config, reactor, peers = self._config, self._reactor, self._roster.current
         codec = best_codec()
-        work, reading = ByteBudget(config.memory.work), ByteBudget(config.memory.downloads)
+        work = ByteBudget(config.memory.work, crowd=config.memory.work // 4)
+        reading = ByteBudget(config.memory.downloads)
         uploader = self._uploader = Uploader(
             peers=peers,
             encoding=_encoding_choice(config),
@@ -264,6 +266,9 @@ class GatewayService:
             leads=self._surroundings.leads,
         )
         self._uploads = self._make_uploads(names, uploader, downloader, self._links.means.arrivals)
+        reporter = Reporter(lambda: self.site.transfers, self._uploads.services.keeper, uploader, reading)
+        self._surroundings.tell_of(reporter.report)
+        users = Users(self._database, time.time)
         means = GatewayMeans(
             peers=peers,
             workers=self._surroundings.workers,
@@ -280,6 +285,9 @@ class GatewayService:
             unpacking=ByteBudget(config.memory.unpacking),
             links=self._links.means,
             trouble=self._trouble,
+            reporter=reporter,
+            elsewhere=self._surroundings.elsewhere,
+            is_operator=lambda user: self._names(users.is_operator, user),
         )
         return gateway_root(means)
 

@@ -14,6 +14,8 @@ from twisted.logger import Logger
 from tahoeish.grid.local import LocalPeer
 from tahoeish.grid.peer import PeerError
 from tahoeish.node.directory import NodeDirectoryError, turn, write_durably
+from tahoeish.storage.shares import CLEAR_SECONDS
+from tahoeish.streams.recurring import Recurring
 from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
@@ -45,6 +47,7 @@ class LocalPeers:
         self._in_turn = DeferredLock()
         self._retrying = LoopingCall(self._start_missing)
         self._retrying.clock = clock
+        self._clearing = Recurring(self._clear, CLEAR_SECONDS, clock, doing="clearing away abandoned uploads")
 
     async def start(self, peers: Sequence[tuple[LocalPeer, Path]]) -> dict[str, str]:
         """
@@ -58,6 +61,7 @@ class LocalPeers:
             self._retrying.start(RETRY_SECONDS, now=False).addErrback(
                 lambda failure: log.failure("looking for missing peers", failure)
             )
+            self._clearing.start(now=False)
         return problems
 
     async def stop(self, peer: LocalPeer) -> None:
@@ -71,8 +75,17 @@ class LocalPeers:
     async def stop_all(self) -> None:
         if self._retrying.running:
             self._retrying.stop()
+            await self._clearing.stop()
         for peer in [*self._running, *self._missing]:
             await self.stop(peer)
+
+    async def _clear(self) -> float:
+        for peer in list(self._running):
+            try:
+                await peer.clear_abandoned()
+            except PeerError as error:
+                log.error("can't clear away abandoned uploads now: {problem}", problem=error)
+        return 0
 
     async def _start_missing(self) -> dict[str, str]:
         # One at a time: a folder can be started by one only.

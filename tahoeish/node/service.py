@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from twisted.logger import Logger
 from tahoeish.node.background import NodeService
 from tahoeish.node.config import Config, ConfigError
 from tahoeish.node.directory import NodeDirectoryError, RunningNodeDirectory
+from tahoeish.node.heap import HeapCare, keep_large_buffers
 from tahoeish.node.storage_service import StorageService
 from tahoeish.node.surroundings import Alone, Surroundings
 from tahoeish.storage.nurl import Nurl
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from tahoeish.node.gateway_service import GatewayService
 
 log = Logger()
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of mallopt(3)."""
 
 ABORT_SECONDS = 10
 """What transfers get to clean up after themselves once they were told to stop."""
@@ -60,6 +57,7 @@ class Node(NodeService):
         self._surroundings: Surroundings = surroundings or Alone()
         self._directory: RunningNodeDirectory | None = None
         self._disks = WorkerPool(reactor, config.threads.disk, "disk")
+        self._heap_care = HeapCare(lambda: bool(self._transfers()), run_in_thread=self._disks, clock=reactor)
         self._storage: StorageService | None = None
         self._gateway: GatewayService | None = None
 
@@ -79,6 +77,7 @@ class Node(NodeService):
         if self._storage is not None:
             await self._storage.stop()
             self._storage = None
+        await self._heap_care.stop()
         self._disks.stop()
         if self._directory is not None:
             self._directory.close()
@@ -123,6 +122,7 @@ class Node(NodeService):
             self.urls = self._gateway.urls
             self.missing_peers = self._gateway.missing_peers
             self.without_users = self._gateway.without_users
+        self._heap_care.start()
 
     def _storage_service(self, directory: RunningNodeDirectory) -> StorageService:
         return StorageService(
@@ -173,12 +173,7 @@ def _tune_process() -> None:
     # Threads that do little between letting go of the interpreter and wanting it back would otherwise wait for it
     # five milliseconds each time, and with them the reactor.
     sys.setswitchinterval(0.0005)
-    # The C library gives large buffers back to the system one by one, which then clears each page of the next one;
-    # that costs as much as all encryption. Elsewhere than with glibc there is no such knob, or no need for it.
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 4 * 1024 * 1024)
-        library.mallopt(_TRIM_THRESHOLD, 32 * 1024 * 1024)
+    keep_large_buffers()
     # Each upload has a socket and a file per share open; the usual soft limit of 1024 is soon reached.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

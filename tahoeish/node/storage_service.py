@@ -108,6 +108,7 @@ class StorageService:
             await self._gauge.start()
         except StoreError as error:
             raise NodeDirectoryError(str(error)) from error
+        self._uploads.start()
         if self._expiry is not None:
             self._expiry.start()
         assert self.nurl is not None, "it doesn't listen yet"
@@ -124,7 +125,7 @@ class StorageService:
             await maybeDeferred(port.stopListening)
 
     async def stop(self) -> None:
-        """Let go of the shares, when nobody is served any more. What isn't complete is removed."""
+        """Let go of the shares, when nobody is served any more. Of what isn't complete, only lasting uploads stay."""
         if self._expiry is not None:
             await self._expiry.stop()
         await self._uploads.stop()

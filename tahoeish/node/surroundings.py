@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IProtocolFactory
 
 from tahoeish.gateway.page import WorkerLine
+from tahoeish.gateway.pages.report import Elsewhere, Report
 from tahoeish.node.directory import OpenNodeDirectory, RunningNodeDirectory
 from tahoeish.node.listening import listen
 from tahoeish.streams.request import StreamingSite
@@ -36,6 +37,12 @@ class Surroundings(Protocol):
     def workers(self) -> Sequence[WorkerLine]:
         """All processes that serve clients."""
 
+    def tell_of(self, report: Callable[[], Report]) -> None:
+        """`report` says what this process is doing, to any other that wants to know."""
+
+    async def elsewhere(self) -> Elsewhere:
+        """What the others are doing."""
+
 
 class Alone:
     """The only process of its node."""
@@ -55,3 +62,9 @@ class Alone:
 
     def workers(self) -> Sequence[WorkerLine]:
         return [WorkerLine(os.getpid(), len(self._site.transfers))]
+
+    def tell_of(self, report: Callable[[], Report]) -> None:
+        """Nobody wants to know."""
+
+    async def elsewhere(self) -> Elsewhere:
+        return Elsewhere()

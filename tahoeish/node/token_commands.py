@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from tahoeish.node.administration import Administration, command, day, node_options, parsed_path, table
+from tahoeish.node.administration import Administration, command, day, lifetime, node_options, parsed_path, table
 
 
 def add_token_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +24,7 @@ def add_token_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     create.add_argument("--label", metavar="TEXT", default="", help="what it is for, as `token list` shows it")
     create.add_argument("--read-only", action="store_true", help="let nothing be changed by it")
     create.add_argument("--folder", metavar="/A/B", default="", help="limit it to what is in this folder")
-    create.add_argument("--expires", metavar="TIME", type=_lifetime, help='how long it is valid, such as "30 d"')
+    create.add_argument("--expires", metavar="TIME", type=lifetime, help='how long it is valid, such as "30 d"')
     create.set_defaults(command=command("token create", _create))
     listed = commands.add_parser("list", parents=[node], help="tell which tokens there are")
     listed.add_argument("user", metavar="USER", nargs="?", help="only those of USER")
@@ -71,12 +71,3 @@ def _list(arguments: argparse.Namespace, node: Administration) -> None:
 
 def _revoke(arguments: argparse.Namespace, node: Administration) -> None:
     node.tokens.revoke(arguments.id)
-
-
-def _lifetime(text: str) -> float:
-    from tahoeish.node.config.quantities import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from tahoeish.gateway.uploads.asked import Limits
 from tahoeish.gateway.uploads.keeper import Keeper
 from tahoeish.gateway.uploads.live import SessionMeans
+from tahoeish.gateway.uploads.rereading import Rereading
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.targets import MakeTarget, Targets
 from tahoeish.grid.download import Downloader
@@ -50,10 +51,11 @@ class UploadService:
         random_bytes: Callable[[int], bytes],
         leads: bool,
     ) -> None:
-        targets = Targets(makers, downloader, uploader.run_in_thread)
+        rereading = Rereading(downloader, uploader.run_in_thread)
+        targets = Targets(makers, rereading)
         means = SessionMeans(table, ask, uploader, targets.of, limits, clock, now, ByteBudget(HELD_BYTES))
         self.keeper = Keeper(means, random_bytes)
-        self.services = Services(self.keeper, limits, viewer_of, downloader, uploader.run_in_thread, clock)
+        self.services = Services(self.keeper, limits, viewer_of, rereading, uploader.run_in_thread, clock)
         self._leads = leads
         self._until_keep_alive = 0.0
         self._recurring = Recurring(self._tidy, TIDY_SECONDS, clock, doing="tidying up uploads")

@@ -8,7 +8,17 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tahoeish.node.administration import Administration, command, day, directory_of, node_options, parsed_path, table
+from tahoeish.client.arguments import understood
+from tahoeish.node.administration import (
+    Administration,
+    command,
+    day,
+    directory_of,
+    lifetime,
+    node_options,
+    parsed_path,
+    table,
+)
 
 if TYPE_CHECKING:
     from tahoeish.namespace.names import Path
@@ -34,7 +44,7 @@ def add_url_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
     signed.add_argument("file", metavar="/files/A/B", help="the file, by the address that it has, or is to get")
     signed.add_argument("--user", metavar="USER", help="whose file it is (default: the only one who has a key)")
     signed.add_argument(
-        "--expires", metavar="TIME", type=_lifetime, default=3600.0, help='how long it is good, such as "1 h"'
+        "--expires", metavar="TIME", type=lifetime, default=3600.0, help='how long it is good, such as "1 h"'
     )
     signed.add_argument("--max-size", metavar="SIZE", type=_size, help='how large the file may be, such as "2 GiB"')
     signed.add_argument("--filename", metavar="NAME", help="what whoever fetches the file is to save it as")
@@ -166,22 +176,10 @@ def _print_code(text: str) -> None:
     segno.make(text, error="l", micro=False).terminal(out=sys.stdout, compact=True)
 
 
-def _lifetime(text: str) -> float:
-    from tahoeish.node.config.quantities import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def _size(text: str) -> int:
     from tahoeish.node.config.quantities import parse_size
 
-    try:
-        size = parse_size(_SHORT_SIZE.sub(lambda unit: f"{unit[0]}iB", text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    size = understood(_SHORT_SIZE.sub(lambda unit: f"{unit[0]}iB", text), parse_size, ValueError)
     if not size:
         raise argparse.ArgumentTypeError("nothing fits into that")
     return size

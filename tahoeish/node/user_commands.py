@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tahoeish.client.arguments import understood
 from tahoeish.node.administration import Administration, command, day, node_options, table
 
 if TYPE_CHECKING:
     from tahoeish.namespace.users import User
 
 NO_QUOTA = "none"
+
+_STATES = {"on": True, "off": False}
 
 
 def add_user_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +35,7 @@ def add_user_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     )
     add.add_argument("name", metavar="NAME")
     add.add_argument("--quota", metavar="SIZE", type=_size, help='how much NAME may store, such as "10 GiB"')
+    add.add_argument("--operator", action="store_true", help="let NAME see at /status what everybody does")
     add.set_defaults(command=command("user add", _add))
     listed = commands.add_parser("list", parents=[node], help="tell who they are, and how much they store")
     listed.set_defaults(command=command("user list", _list))
@@ -62,6 +66,16 @@ def add_user_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     quota.add_argument("name", metavar="NAME")
     quota.add_argument("size", metavar="SIZE", type=_quota, help=f'such as "10 GiB", or {NO_QUOTA}')
     quota.set_defaults(command=command("user quota", _set_quota))
+    operator = commands.add_parser(
+        "operator",
+        parents=[node],
+        help="say who sees what everybody does",
+        description="Say whether somebody sees at /status what everybody does, and all errors, or only their own"
+        " transfers.",
+    )
+    operator.add_argument("name", metavar="NAME")
+    operator.add_argument("state", choices=_STATES)
+    operator.set_defaults(command=command("user operator", _set_operator))
 
 
 def _password_options() -> argparse.ArgumentParser:
@@ -89,7 +103,7 @@ def _add(arguments: argparse.Namespace, node: Administration) -> None:
     if before is not None and not before.disabled:
         raise UserExists(name)
     password = _new_password(arguments, name)
-    first = node.users.add(name, _hashed(password), arguments.quota)
+    first = node.users.add(name, _hashed(password), arguments.quota, operator=arguments.operator)
     print(f"{name} may come in now.")
     if before is not None:
         print("Everything is there as it was left.")
@@ -111,7 +125,7 @@ def _row(user: User) -> tuple[str, ...]:
     from tahoeish.client.progress import amount
 
     quota = NO_QUOTA if user.quota is None else amount(user.quota)
-    remark = "removed, files kept" if user.disabled else ""
+    remark = "removed, files kept" if user.disabled else "operator" if user.operator else ""
     return user.name, amount(user.used), quota, day(user.created, "-"), remark
 
 
@@ -139,6 +153,10 @@ def _remove(arguments: argparse.Namespace, node: Administration) -> None:
 
 def _set_quota(arguments: argparse.Namespace, node: Administration) -> None:
     node.catalogue.set_quota(arguments.name, arguments.size)
+
+
+def _set_operator(arguments: argparse.Namespace, node: Administration) -> None:
+    node.users.set_operator(arguments.name, _STATES[arguments.state])
 
 
 # Passwords.
@@ -200,10 +218,7 @@ def _tell_generated(arguments: argparse.Namespace, password: str) -> None:
 def _size(text: str) -> int:
     from tahoeish.node.config.quantities import parse_size
 
-    try:
-        return int(text) if text.isdecimal() else parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return int(text) if text.isdecimal() else understood(text, parse_size, ValueError)
 
 
 def _quota(text: str) -> int | None:

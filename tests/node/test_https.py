@@ -15,7 +15,7 @@ from h2.errors import ErrorCodes
 
 from tests.certificates import write_certificate
 from tests.nodes import NOT_DURABLE, NodeProcess, Transcript, content_of, curl, running, wait_until
-from tests.streams.http2_client import SocketClient
+from tests.streams.http2.client import SocketClient
 
 MIB = 1024 * 1024
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ from tahoeish.node.directory import NodeDirectoryError
 from tahoeish.node.peer_maker import PeerMaker
 from tahoeish.node.peers import RETRY_SECONDS, LocalPeers
 from tahoeish.node.roster import LOOK_AGAIN_SECONDS, Roster
+from tahoeish.storage.shares import CLEAR_SECONDS, LASTING_LIMIT
 from tahoeish.streams.threads import direct
-from tests.grid.peer_contract import STORAGE_INDEX, content, store
+from tests.grid.peer_contract import STORAGE_INDEX, content, half_written, store
 from tests.grid.storage_node import StorageNode
 
 
@@ -219,3 +221,19 @@ async def test_a_storage_node_stands_where_its_seed_or_its_key_says(
     peer: Any = only(node)
     assert isinstance(peer, GbsPeer)
     assert peer.permutation_seed == (seed or storage_node.nurl.spki_hash)
+
+
+@pytest_twisted.ensureDeferred
+async def test_abandoned_uploads_are_cleared_away_while_the_node_runs(node: Node, tmp_path: Path) -> None:
+    await node.roster.change([node.folder("lost"), node.folder("a")])
+    for peer in node.roster.current():
+        await half_written(peer, 0)
+        (share,) = (tmp_path / peer.name / "shares" / "incoming").iterdir()
+        os.utime(share, (share.stat().st_mtime - LASTING_LIMIT - 1,) * 2)
+        await half_written(peer, 1)
+    (tmp_path / "lost" / "permutation-seed").unlink()
+
+    node.clock.advance(CLEAR_SECONDS)
+
+    left = {name: len(list((tmp_path / name / "shares" / "incoming").iterdir())) for name in ("lost", "a")}
+    assert left == {"lost": 2, "a": 1}

@@ -67,6 +67,28 @@ def test_a_connection_that_hangs_in_one_process_doesnt_hold_up_another(crew: Nod
     assert crew.get(f"/uri/{quote(last.headers['Tahoeish-Cap'], safe='')}").body == CONTENT
 
 
+@pytest.mark.parametrize("dialect", ["tus", "ietf", "pieces"])
+def test_whoever_asks_is_answered_though_another_process_is_asked_at_the_same_time(
+    crew: NodeProcess, dialect: str
+) -> None:
+    if dialect == "pieces":
+        answer = crew.request("PUT", "/uploads/", b"abc", {"Content-Range": "bytes 0-2/6", "X-Session-Id": "asked"})
+        headers = {}
+    else:
+        headers = TUS if dialect == "tus" else {"Upload-Draft-Interop-Version": "8"}
+        begun = {"Upload-Length": "6"} if dialect == "tus" else {"Upload-Complete": "?0"}
+        answer = crew.request("POST", "/uploads/", headers={**headers, **begun})
+    upload = str(answer.headers["Location"])
+
+    def ask(_: int) -> int:
+        return crew.request("HEAD", upload, headers=headers).status
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(ask, range(60))) <= {200, 204}
+        ended = list(threads.map(lambda _: crew.request("DELETE", upload, headers=headers).status, range(6)))
+    assert 204 in ended and set(ended) <= {204, 404, 410}
+
+
 def test_chunks_that_reach_all_processes_at_once_are_put_in_order(crew: NodeProcess) -> None:
     there = "/remote.php/dav/uploads/local/among-workers"
     assert crew.request("MKCOL", there).status == 201

@@ -81,6 +81,15 @@ class TestUser:
         assert place.has_password("alice", SECRET)
         assert place.done("user", "add", "bob", *password) == "bob may come in now.\n"
 
+    def test_the_list_says_who_is_an_operator(self, place: Place) -> None:
+        place.done("user", "add", "alice", "--generate", "--operator")
+        place.done("user", "add", "bob", "--generate")
+        assert [line.endswith("operator") for line in place.done("user", "list").splitlines()[1:]] == [True, False]
+        place.done("user", "operator", "alice", "off")
+        place.done("user", "operator", "bob", "on")
+        assert [line.endswith("operator") for line in place.done("user", "list").splitlines()[1:]] == [False, True]
+        assert place.run("user", "operator", "carol", "on")[0] == 1
+
     def test_a_generated_password_is_shown_once_and_works(self, place: Place) -> None:
         password = place.done("user", "add", "alice", "--generate").rpartition(": ")[2].strip()
         assert place.has_password("alice", password)

@@ -292,7 +292,8 @@ class Storage:
     upload_idle_limit: float = key(
         Duration(at_least=1),
         1800.0,
-        "How long nothing may be written to an unfinished share before it is thrown away.",
+        "How long nothing may be written to an unfinished share before it is thrown away, or, if its upload can be"
+        " resumed, put aside for at most 14 days.",
     )
     expire: bool = key(
         Boolean(),

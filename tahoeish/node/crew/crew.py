@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 
 from tahoeish.chk import base32
+from tahoeish.gateway.pages.trouble import Trouble
 from tahoeish.node.background import NodeService
 from tahoeish.node.config import Config, ConfigError, effective_text
 from tahoeish.node.crew import messages
@@ -61,17 +62,20 @@ class Crew(NodeService):
                 path,
                 outfit=partial(self._outfit, number),
                 died=partial(self._died, number),
+                asked=partial(self._asked, number),
                 reactor=reactor,
             )
             for number in range(size)
         ]
         self._reloading = DeferredLock()
+        self._trouble = Trouble()
 
     @property
     def nurl(self) -> Nurl | None:
         return None if self._nurl is None else Nurl.parse(self._nurl)
 
     async def _stop(self) -> None:
+        globalLogPublisher.removeObserver(self._trouble)
         ports, self._ports = self._ports, []
         for _, port in ports:
             await maybeDeferred(port.stopListening)
@@ -107,6 +111,8 @@ class Crew(NodeService):
                 self.missing_peers = said["missing"]
 
     async def _start(self) -> None:
+        # The log of all workers comes through here.
+        globalLogPublisher.addObserver(self._trouble)
         self._directory = OpenNodeDirectory(self.path, self._random_bytes)
         if self.config.storage.enabled:
             await self._listen(self.config.storage.listen)
@@ -153,6 +159,19 @@ class Crew(NodeService):
         }
         descriptors = {messages.LOCK: self._directory.lock, messages.BOARD: self._board.descriptor}
         return Outfit(order, descriptors | {there: port.fileno() for there, (_, port) in listeners.items()})
+
+    def _asked(self, number: int, question: int) -> None:
+        answering = Deferred.fromCoroutine(self._tell_elsewhere(number, question))
+        answering.addErrback(lambda failure: log.failure("a worker isn't told what the others do", failure))
+
+    async def _tell_elsewhere(self, number: int, question: int) -> None:
+        others = [worker for worker in self._workers if worker.number != number]
+        reports = await together(worker.report() for worker in others)
+        self._workers[number].answer(
+            question,
+            reports=[report for report in reports if report is not None],
+            trouble=[asdict(incident) for incident in self._trouble],
+        )
 
     def _died(self, number: int) -> None:
         if self._board is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from twisted.python.threadable import isInIOThread
 from zope.interface import implementer
 
 from tahoeish.gateway.page import WorkerLine
+from tahoeish.gateway.pages.report import Elsewhere, Report
+from tahoeish.gateway.pages.trouble import Incident
 from tahoeish.node.background import CANNOT_START
 from tahoeish.node.config import parse
 from tahoeish.node.crew import messages
@@ -49,7 +52,8 @@ log = Logger()
 class Berth:
     """The `Surroundings` of a worker."""
 
-    def __init__(self, order: Message, board: Board) -> None:
+    def __init__(self, order: Message, board: Board, tell: Callable[..., None]) -> None:
+        """`tell(kind, **content)` says something to the crew."""
         self.processes: int = order["processes"]
         self.leads = order["number"] == 0
         self.crew: str | None = order["crew"]
@@ -58,6 +62,10 @@ class Berth:
         self._board = board
         self._open = False
         self._site: StreamingSite | None = None
+        self._tell = tell
+        self._report: Callable[[], Report] | None = None
+        self._questions = count()
+        self._asking: dict[int, Deferred[Message]] = {}
 
     def enter(self, path: Path, random_bytes: Callable[[int], bytes]) -> RunningNodeDirectory:
         return VisitedNodeDirectory(path)
@@ -78,6 +86,31 @@ class Berth:
 
     def workers(self) -> Sequence[WorkerLine]:
         return [WorkerLine(row.pid, row.transfers) for row in self._board if row.pid]
+
+    def tell_of(self, report: Callable[[], Report]) -> None:
+        self._report = report
+
+    async def elsewhere(self) -> Elsewhere:
+        question = next(self._questions)
+        answer = self._asking[question] = Deferred()
+        self._tell(messages.ASK, question=question)
+        try:
+            told = await answer
+        finally:
+            del self._asking[question]
+        return Elsewhere(
+            [Report.of_json(report) for report in told["reports"]], [Incident(**each) for each in told["trouble"]]
+        )
+
+    def heard(self, told: Message) -> None:
+        """The answer to a question of `elsewhere`, unless whoever asked has left."""
+        answer = self._asking.get(told["question"])
+        if answer is not None:
+            answer.callback(told)
+
+    def report(self) -> Mapping[str, Any] | None:
+        """None before there is anything to tell."""
+        return None if self._report is None else self._report().as_json()
 
     def open(self, is_open: bool) -> None:
         """Whether clients are let in from now on."""
@@ -138,6 +171,10 @@ class WorkerProcess(Protocol):
                     _in_background(self._begin(received))
                 case messages.RELOAD:
                     _in_background(self._reload())
+                case messages.REPORT:
+                    _in_background(self._tell_report())
+                case messages.ELSEWHERE if self._berth is not None:
+                    self._berth.heard(received)
                 case messages.STOP:
                     self.stop()
                 case messages.HURRY:
@@ -163,7 +200,7 @@ class WorkerProcess(Protocol):
         relay = FilteringLogObserver(Relay(self.transport, self._reactor), [level])
         globalLogBeginner.beginLoggingTo([relay], redirectStandardIO=False)
         config = parse(order["config"], base=self._path, source="the configuration of the node")
-        self._berth = Berth(order, Board(messages.BOARD, order["processes"]))
+        self._berth = Berth(order, Board(messages.BOARD, order["processes"]), self._tell)
         self._berth.note()
         self._node = Node(config, self._path, self._reactor, os.urandom, self._berth)
         try:
@@ -183,6 +220,9 @@ class WorkerProcess(Protocol):
         if self._node is not None:
             await self._node.reload()
             self._tell(messages.RELOADED, missing=self._node.missing_peers)
+
+    async def _tell_report(self) -> None:
+        self._tell(messages.REPORTED, report=None if self._berth is None else self._berth.report())
 
     async def _stop(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ STEADY_SECONDS = 60.0
 FIRST_TRIES = 3
 """How often a worker may die before any of its kind has come up."""
 
+REPORT_PATIENCE = 2.0
+"""Seconds that a worker may take to say what it is doing; somebody waits for it."""
+
 LAST_WORDS = 2000
 """Characters of what a dying process has to say."""
 
@@ -53,6 +57,7 @@ class _Process(ProcessProtocol):
     number: int
     order: Mapping[str, Any]
     on_ready: Callable[[Message], None]
+    on_question: Callable[[int], None]
     transport: IProcessTransport = field(init=False)
     ready: bool = False
     reason: str | None = None
@@ -60,7 +65,7 @@ class _Process(ProcessProtocol):
 
     def __post_init__(self) -> None:
         self.ended: Deferred[Exception] = Deferred()
-        self.reloaded: list[Deferred[Message]] = []
+        self._awaited: defaultdict[str, list[Deferred[Message]]] = defaultdict(list)
         self._messages = Messages()
         self._last_words = ""
 
@@ -68,6 +73,13 @@ class _Process(ProcessProtocol):
         # It may be dead already, and its end not have been told yet.
         with suppress(KeyError):
             self.transport.writeToChild(messages.COMMANDS, message(kind, **content))
+
+    def ask(self, kind: str, answer: str) -> Deferred[Message]:
+        """The next of its answers of this kind; fails with `CancelledError` when it ends before that."""
+        awaited: Deferred[Message] = Deferred()
+        self._awaited[answer].append(awaited)
+        self.tell(kind)
+        return awaited
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         if childFD == messages.REPLIES:
@@ -80,8 +92,9 @@ class _Process(ProcessProtocol):
             log.error("worker {number}: {text}", number=self.number, text=text.rstrip())
 
     def processEnded(self, reason: Failure) -> None:
-        for waiting in self.reloaded:
-            waiting.cancel()
+        for awaited in self._awaited.values():
+            for one in awaited:
+                one.cancel()
         assert isinstance(reason.value, Exception)
         self.ended.callback(reason.value)
 
@@ -106,8 +119,10 @@ class _Process(ProcessProtocol):
                 self.on_ready(received)
             case messages.FAILED:
                 self.reason = received["reason"]
-            case messages.RELOADED:
-                self.reloaded.pop(0).callback(received)
+            case messages.ASK:
+                self.on_question(received["question"])
+            case messages.RELOADED | messages.REPORTED as kind:
+                self._awaited[kind].pop(0).callback(received)
 
 
 class Worker:
@@ -120,13 +135,18 @@ class Worker:
         *,
         outfit: Callable[[], Outfit],
         died: Callable[[], None],
+        asked: Callable[[int], None],
         reactor: Any,
     ) -> None:
-        """`outfit` is asked anew for each process; `died` is called after each."""
+        """
+        `outfit` is asked anew for each process; `died` is called after each. `asked` is called with the number of the
+        question when it wants to know what the others do.
+        """
         self.number = number
         self._path = path
         self._outfit = outfit
         self._died = died
+        self._asked = asked
         self._reactor = reactor
         self._process: _Process | None = None
         self._up: Deferred[Message] = Deferred()
@@ -154,12 +174,24 @@ class Worker:
         if process is None or not process.ready:
             self._missed_change = True
             return None
-        waiting: Deferred[Message] = Deferred()
-        process.reloaded.append(waiting)
-        process.tell(messages.RELOAD)
         with suppress(CancelledError):
-            return await waiting
+            return await process.ask(messages.RELOAD, messages.RELOADED)
         return None
+
+    async def report(self) -> Mapping[str, Any] | None:
+        """What it is doing, if it says so soon enough."""
+        process = self._process
+        if process is None or not process.ready:
+            return None
+        asking = process.ask(messages.REPORT, messages.REPORTED).addTimeout(REPORT_PATIENCE, self._reactor)
+        with suppress(CancelledError, PatienceOver):
+            report: Mapping[str, Any] | None = (await asking)["report"]
+            return report
+        return None
+
+    def answer(self, question: int, **content: Any) -> None:
+        if self._process is not None:
+            self._process.tell(messages.ELSEWHERE, question=question, **content)
 
     async def stop(self, patience: float) -> None:
         """Let it end what it does; it has so many seconds before it is killed."""
@@ -228,7 +260,7 @@ class Worker:
 
     def _launched(self) -> _Process:
         outfit = self._outfit()
-        process = _Process(self.number, outfit.order, self._is_up)
+        process = _Process(self.number, outfit.order, self._is_up, self._asked)
         package = Path(tahoeish.__file__).parents[1]
         search = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
         self._reactor.spawnProcess(

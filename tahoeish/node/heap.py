@@ -1,0 +1,78 @@
+"""
+The C library's heap, where large buffers and all that OpenSSL has of a connection lie.
+
+Elsewhere than with glibc there are no such knobs, or no need for them; then nothing of this has an effect.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from twisted.internet.interfaces import IReactorTime
+
+from tahoeish.streams.recurring import Recurring
+from tahoeish.streams.threads import ThreadRunner
+
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
+"""Of mallopt(3)."""
+
+_MIB = 1024 * 1024
+
+LOOK_SECONDS = 1.0
+
+QUIET_LOOKS = 3
+"""After so many without transfers none is about to begin, which would have to have the same memory cleared again."""
+
+
+def keep_large_buffers() -> None:
+    """
+    Otherwise large buffers go back to the system one by one, which then clears each page of the next one; that costs as
+    much as all encryption.
+    """
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(MMAP_THRESHOLD, 4 * _MIB)
+        library.mallopt(TRIM_THRESHOLD, 32 * _MIB)
+        # What is free in one can't be had in another, and each thread would like one of its own.
+        library.mallopt(ARENA_MAX, 2)
+
+
+def give_back() -> None:
+    """Blocks, for milliseconds. All pages in which nothing lies."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
+
+
+class HeapCare:
+    """Gives back what transfers have left behind, once there have been none for a while. `busy`: there are some now."""
+
+    def __init__(
+        self,
+        busy: Callable[[], bool],
+        *,
+        run_in_thread: ThreadRunner,
+        clock: IReactorTime,
+        give_back: Callable[[], None] = give_back,
+    ) -> None:
+        self._busy = busy
+        self._give_back = partial(run_in_thread, give_back)
+        self._quiet_looks = QUIET_LOOKS
+        self._recurring = Recurring(self._look, LOOK_SECONDS, clock, doing="giving memory back")
+
+    def start(self) -> None:
+        self._recurring.start(now=False)
+
+    async def stop(self) -> None:
+        await self._recurring.stop()
+
+    async def _look(self) -> float:
+        if self._busy():
+            self._quiet_looks = 0
+        else:
+            self._quiet_looks += 1
+            if self._quiet_looks == QUIET_LOOKS:
+                await self._give_back()
+        return 0

@@ -1,0 +1,80 @@
+"""What transfers leave behind in the C library's heap goes back to the system."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tahoeish.node.heap import LOOK_SECONDS, QUIET_LOOKS, HeapCare, give_back
+from tahoeish.streams.threads import direct
+
+MIB = 1024 * 1024
+
+
+class Node:
+    def __init__(self) -> None:
+        self.busy = False
+        self.given_back = 0
+        self.clock = Clock()
+        self.care = HeapCare(lambda: self.busy, run_in_thread=direct, clock=self.clock, give_back=self._give_back)
+        self.care.start()
+
+    def looks(self, count: int) -> None:
+        self.clock.pump([LOOK_SECONDS] * count)
+
+    def _give_back(self) -> None:
+        self.given_back += 1
+
+
+def test_memory_is_given_back_once_when_there_have_been_no_transfers_for_a_while() -> None:
+    node = Node()
+    node.busy = True
+    node.looks(3)
+    node.busy = False
+    node.looks(QUIET_LOOKS - 1)
+    assert node.given_back == 0
+    node.looks(1)
+    assert node.given_back == 1
+    node.looks(3 * QUIET_LOOKS)
+    assert node.given_back == 1
+
+
+def test_it_is_kept_while_transfers_follow_each_other() -> None:
+    node = Node()
+    for _ in range(3):
+        node.busy = True
+        node.looks(1)
+        node.busy = False
+        node.looks(QUIET_LOOKS - 1)
+    assert node.given_back == 0
+
+
+def test_nothing_is_given_back_where_nothing_was_transferred() -> None:
+    node = Node()
+    node.looks(3 * QUIET_LOOKS)
+    assert node.given_back == 0
+
+
+def test_nobody_looks_any_more_after_the_end() -> None:
+    node = Node()
+    stopped = Deferred.fromCoroutine(node.care.stop())
+    assert stopped.called and node.clock.getDelayedCalls() == []
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_what_is_free_below_something_that_is_not_is_given_back() -> None:
+    buffers = [bytes([1]) * 100_000 for _ in range(400)]
+    last = buffers.pop()
+    buffers.clear()
+    before = resident()
+    give_back()
+    assert last and before - resident() > 20 * MIB
+
+
+def resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
