@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from bench.findings import Finding
 from bench.rows import (
+    browser_page,
     crowd,
     encodings,
     first_byte,
@@ -47,5 +48,6 @@ ROWS: Mapping[str, Callable[[Setting], Iterator[Finding]]] = {
     "mount": mount.measure,
     "kills": kills.measure,
     "resume": resume.measure,
+    "browser-page": browser_page.measure,
     "stock-grid": stock_grid.measure,
 }
