@@ -179,10 +179,14 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
 
 def answer_failure(request: StreamingRequest, failure: Failure) -> None:
     """Write the answer to a request that failed."""
-    problem = problem_of(failure.value)
-    if problem.status == 500:
+    if is_mishap(failure.value):
         log.failure("{method} failed", failure, method=request.method.decode("ascii", "replace"))
-    write_problem(request, problem)
+    write_problem(request, problem_of(failure.value))
+
+
+def is_mishap(error: BaseException | None) -> bool:
+    """Whether the log has to tell of it, because no status says what it is."""
+    return problem_of(error).status == 500
 
 
 def write_problem(request: StreamingRequest, problem: Problem) -> None:

@@ -19,7 +19,7 @@ from tahoeish.gateway.cors import Policy
 from tahoeish.gateway.dav.naming import KIND as NAME
 from tahoeish.gateway.dav.naming import NameTargets
 from tahoeish.gateway.dav.visit import FileOptions, Names
-from tahoeish.gateway.errors import answer_failure
+from tahoeish.gateway.errors import answer_failure, is_mishap
 from tahoeish.gateway.links.arrivals import KIND as ARRIVAL
 from tahoeish.gateway.links.arrivals import Arrivals
 from tahoeish.gateway.pages.report import Reporter
@@ -219,7 +219,14 @@ class GatewayService:
             linger_seconds=gateway.linger_time,
         )
         # Its resources come when the catalogue is open; nobody is let in before that.
-        return StreamingSite(NotFound(), reactor=self._reactor, limits=limits, failed=answer_failure, headers=HEADERS)
+        return StreamingSite(
+            NotFound(),
+            reactor=self._reactor,
+            limits=limits,
+            failed=answer_failure,
+            is_mishap=is_mishap,
+            headers=HEADERS,
+        )
 
     async def _warn_without_users(self, database: Database) -> None:
         hosts = [getattr(port.getHost(), "host", "127.0.0.1") for port in self._ports]

@@ -298,7 +298,7 @@ class StreamingRequest(server.Request):
 
     def _fail(self, failure: Failure) -> None:
         if self._disconnected:
-            if not failure.check(BodyError, ClientsFault, CancelledError):
+            if self.site.is_mishap(failure.value):
                 log.failure("after the client had gone", failure)
         elif self.startedWriting:
             # Too late for another status. A client that counts, or waits for the last chunk, sees that it's broken.
@@ -322,9 +322,10 @@ class StreamingSite(server.Site):
     """
     A web site whose resources may answer while the body arrives.
 
-    `failed` writes the answer to a request whose resource raised; it doesn't finish it. `headers` go with every
-    response. `transfers` are the requests that are being answered, `connections` says how many clients there are;
-    `changed` is called when there are more or fewer of one of them.
+    `failed` writes the answer to a request whose resource raised; it doesn't finish it. `is_mishap` says whether what
+    was raised is the node's own trouble, which its log has to tell when nobody is there to be answered. `headers` go
+    with every response. `transfers` are the requests that are being answered, `connections` says how many clients
+    there are; `changed` is called when there are more or fewer of one of them.
     """
 
     # The node says itself where it listens.
@@ -345,6 +346,7 @@ class StreamingSite(server.Site):
         reactor: IReactorTime,
         limits: BodyLimits | None = None,
         failed: Callable[[StreamingRequest, Failure], None] | None = None,
+        is_mishap: Callable[[BaseException | None], bool] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.headers = headers or {}
@@ -355,6 +357,7 @@ class StreamingSite(server.Site):
         self.farewells: set[Callable[[], None]] = set()
         self.changed: Callable[[], None] = _nobody_minds
         self.failed = failed or answer_plainly
+        self.is_mishap = is_mishap or _is_mishap
         self._quiet: list[Deferred[None]] = []
 
     def gulp(self, length: int | None) -> int:
@@ -435,6 +438,10 @@ class StreamingSite(server.Site):
 
 def _nobody_minds() -> None:
     pass
+
+
+def _is_mishap(error: BaseException | None) -> bool:
+    return not isinstance(error, (BodyError, ClientsFault, CancelledError))
 
 
 def _without_origin(target: bytes) -> bytes:

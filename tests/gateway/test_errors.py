@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tahoeish.gateway.errors import problem_of
+from tahoeish.gateway.errors import is_mishap, problem_of
 from tahoeish.namespace.errors import NoSuchUpload, Superseded
 from tahoeish.streams.codings import ACCEPTED, ExpandsTooFar, UnknownCoding
 from tahoeish.streams.digests import BadDigest
@@ -15,6 +15,14 @@ from tahoeish.streams.expansion import BrokenCoding
 from tests.nodes import NOT_DURABLE, BrokenOff, NodeProcess, content_of, head, running
 
 UNKNOWN = "URI:CHK:aaaaaaaaaaaaaaaaaaaaaaaaaa:" + 52 * "a" + ":2:3:1000"
+
+
+@pytest.mark.parametrize(
+    ("error", "mishap"),
+    [(BadDigest("it isn't one"), False), (NoSuchUpload("x"), False), (KeyError("x"), True)],
+)
+def test_only_what_no_status_tells_is_a_mishap(error: Exception, mishap: bool) -> None:
+    assert is_mishap(error) is mishap
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,9 @@ def test_a_child_s_name_is_text(name: str) -> None:
 @given(TEXTS)
 def test_a_link_carries_the_whole_name(name: str) -> None:
     links = [dict(attributes)["href"] for tag, attributes in page_of(name, Child(FILE)).tags if tag == "a"]
-    assert [unquote(link or "") for link in links] == ["/", f"/file/URI:LIT:nbswy3dp/@@named=/{name}"]
-    assert (links[1] or "").count("/") == 4
+    [link] = [link or "" for link in links if (link or "").startswith("/file/")]
+    assert unquote(link) == f"/file/URI:LIT:nbswy3dp/@@named=/{name}"
+    assert link.count("/") == 4
 
 
 def test_the_directory_s_own_name_is_text() -> None:

@@ -54,6 +54,19 @@ class Waiter(Resource):
         answer(request, 200, b"done")
 
 
+@implementer(IStreamingResource)
+class Grumbler(Resource):
+    """Finds fault with what the client asked, after it has gone."""
+
+    isLeaf = True
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        try:
+            await body.read_all(10)
+        except ClientGone:
+            raise ValueError("a mistake of the client's") from None
+
+
 class Page(Resource):
     """An ordinary resource of twisted.web."""
 
@@ -275,6 +288,14 @@ class TestEndings:
         connection.cut()
         error = self.ending_of(connection, resource)
         assert type(error) is ClientGone and error.received == 3
+
+    def test_no_mishap_once_the_client_has_gone(self) -> None:
+        # If it were one, it would be logged, which every test minds.
+        connection = Connection(Grumbler())
+        connection.site.is_mishap = lambda error: not isinstance(error, ValueError)
+        connection.send(PUT % 6 + b"abc")
+        connection.cut()
+        assert not connection.site.transfers
 
     def test_shorter_than_announced(self) -> None:
         resource = Recorder()

@@ -87,6 +87,12 @@ def status_and_detail(failure: Failure, what: str) -> tuple[int, str]:
     return status, detail
 
 
+def is_mishap(error: BaseException | None) -> bool:
+    """Whether the log has to tell of it, because no status says what it is."""
+    status, _ = _status_and_detail(error)
+    return status == 500
+
+
 def _status_and_detail(error: BaseException | None) -> tuple[int, str]:
     """The one table of errors and statuses."""
     detail = str(error)

@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IReact
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-from tahoeish.storage.http.answers import answer_failure, answer_message
+from tahoeish.storage.http.answers import answer_failure, answer_message, is_mishap
 from tahoeish.storage.http.extension import Extension
 from tahoeish.storage.http.immutable import ImmutableShares
 from tahoeish.storage.http.leases import Leases
@@ -65,7 +65,9 @@ class StorageSite(StreamingSite):
             leases.endpoint(),
             *extension.endpoints(),
         )
-        super().__init__(Router(swissnum, endpoints), reactor=reactor, limits=limits, failed=answer_failure)
+        super().__init__(
+            Router(swissnum, endpoints), reactor=reactor, limits=limits, failed=answer_failure, is_mishap=is_mishap
+        )
 
     def log(self, request: StreamingRequest) -> None:  # type: ignore[override]
         # Shares come and go in many small requests, and every client asks for the version every second.
