@@ -110,7 +110,6 @@ class OpenFile:
                 if not coming:
                     return
                 arriving = coming.popleft()
-                stretches.reader_waits = not arriving.called
                 segments, lease = await arriving
                 ahead = READ_AHEAD
                 with lease:

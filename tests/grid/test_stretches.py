@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tahoeish.grid.stretches import LONGEST, USUAL, Stretches
+from tahoeish.grid.stretches import LONGEST, Stretches
 
 MIB = 1024 * 1024
 
@@ -19,15 +19,8 @@ def test_they_are_all_of_the_segments_in_order() -> None:
     assert segments == list(range(3, 40))
 
 
-def test_they_grow_as_long_as_the_reader_waits() -> None:
-    assert lengths(Stretches(range(1000), MIB), 5) == [1, 2, *[LONGEST // MIB] * 3]
-
-
-def test_they_are_of_the_usual_length_when_the_reader_is_slow() -> None:
-    stretches = Stretches(range(1000), MIB)
-    lengths(stretches, 5)
-    stretches.reader_waits = False
-    assert lengths(stretches, 4)[1:] == [USUAL // MIB] * 3
+def test_they_grow_from_one_segment() -> None:
+    assert lengths(Stretches(range(1000), MIB // 2), 6) == [1, 2, *[2 * LONGEST // MIB] * 4]
 
 
 def test_a_segment_is_the_least() -> None:
