@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LONGEST = 2 * 1024 * 1024
 """
-Bytes: a request costs as much as many blocks do. With three MiB, a file comes a tenth faster, and takes twice the memory.
+Bytes: a request costs as much as many blocks do. With 3 MiB a file comes a tenth faster, and takes twice the memory.
 """
 
 
