@@ -1,5 +1,5 @@
 """
-The erasure code by Intel's ISA-L, some thirty times as fast as zfec and byte for byte the same.
+The erasure code by Intel's ISA-L, some twenty times as fast as zfec and byte for byte the same.
 
 The library comes with the `pyeclib` wheels, or as a package of the system. ISA-L multiplies by any matrix; the matrices
 that it can make itself are other ones, so ours come from `galois`.
