@@ -164,6 +164,11 @@ class Encoder:
         return self._segment_size
 
     @property
+    def segment_count(self) -> int | None:
+        """How many segments there are in all; None while the file's length is unknown."""
+        return None if self._segmentation is None else self._segmentation.num_segments
+
+    @property
     def share_size(self) -> int | None:
         """The exact size of each share; None while the file's length is unknown."""
         return None if self._layout is None else self._layout.share_size

@@ -1,7 +1,8 @@
 """
 The way of one file's segments: full, sealed in a thread, absorbed in order, sent.
 
-Several are on it at the same time, as many as the budget and the road have room for.
+Several are on it at the same time, as many as the budget and the road have room for. Before the known end of a file the
+road narrows: what is on it when the client's last byte comes is what the client still has to wait for.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from threading import Lock
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from tahoeish.chk.buffers import Buffer
@@ -28,13 +29,17 @@ LONG_ROAD_BYTES = 56 * 1024 * 1024
 FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48
 """The same in segments."""
 
+NARROWEST_BYTES = 2 * 1024 * 1024
+"""How much of a file there may be beside its last segment; before that, half as much more as is still to come."""
+
 
 class Road:
     """
     Takes the pieces of one file to where they are sent, at most `room` bytes at a time.
 
     `expansion` is how many bytes of shares come from a byte of the file. `send` says when a segment isn't needed any
-    more. `broken` is called with the error when a segment can't get through by a fault of ours.
+    more. `broken` is called with the error when a segment can't get through by a fault of ours. `narrows` is called
+    when so few may be on the way from now on that none should wait for company.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Road:
         run_in_thread: ThreadRunner,
         send: Callable[[SealedSegment], Deferred[None]],
         broken: Callable[[Exception], None],
+        narrows: Callable[[], None],
         milestones: Milestones | None = None,
     ) -> None:
         self._encoder = encoder
@@ -55,9 +61,11 @@ class Road:
         self._run_in_thread = run_in_thread
         self._send = send
         self._broken = broken
+        self._narrows = narrows
         places = room // int(encoder.segment_size * (1 + expansion))
-        self._places = DeferredSemaphore(max(FEWEST_SEGMENTS, min(places, MOST_SEGMENTS)))
+        self._places = max(FEWEST_SEGMENTS, min(places, MOST_SEGMENTS))
         self._travelling: set[Deferred[None]] = set()
+        self._place_free: Deferred[None] | None = None
         self._clear: Deferred[None] | None = None
         self._before: Deferred[None] = succeed(None)
         self._absorbing = Lock()
@@ -87,16 +95,28 @@ class Road:
 
     async def set_off(self, segment: Segment) -> None:
         """Returns when the segment is on its way, so that the next may be filled."""
-        await self._places.acquire()
-        try:
-            lease = await self._budget.lease(segment.size + int(segment.size * self._expansion), self)
-        except BaseException:
-            self._places.release()
-            raise
+        await self._place(segment.number)
+        lease = await self._budget.lease(segment.size + int(segment.size * self._expansion), self)
         before, self._before = self._before, Deferred()
         travelling = Deferred.fromCoroutine(self._travel(segment, lease, before, self._before))
         self._travelling.add(travelling)
         travelling.addBoth(self._arrived, travelling, lease, segment.number)
+
+    async def _place(self, number: int) -> None:
+        """Returns when the road has room for this segment."""
+        places = self._places_beside(number)
+        if places < self._places:
+            self._narrows()
+        while len(self._travelling) >= places:
+            self._place_free = Deferred()
+            await self._place_free
+
+    def _places_beside(self, number: int) -> int:
+        count = self._encoder.segment_count
+        if count is None:
+            return self._places
+        narrowest = max(FEWEST_SEGMENTS, NARROWEST_BYTES // self._encoder.segment_size)
+        return min(self._places, narrowest + (count - number - 1) // 2)
 
     async def _travel(self, segment: Segment, lease: Lease, before: Deferred[None], on_its_way: Deferred[None]) -> None:
         plaintext_size = segment.size
@@ -123,7 +143,6 @@ class Road:
     def _arrived(self, result: object, travelling: Deferred[None], lease: Lease, number: int) -> None:
         self._travelling.discard(travelling)
         lease.release()
-        self._places.release()
         if self._milestones is not None and not isinstance(result, Failure):
             self._milestones.arrived(number)
         if isinstance(result, Failure) and not result.check(CancelledError):
@@ -131,3 +150,6 @@ class Road:
             self._broken(result.value)
         elif not self._travelling and self._clear is not None and not self._clear.called:
             self._clear.callback(None)
+        place_free, self._place_free = self._place_free, None
+        if place_free is not None and not place_free.called:
+            place_free.callback(None)

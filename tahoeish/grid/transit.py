@@ -126,6 +126,7 @@ class Transit:
                 run_in_thread=means.run_in_thread,
                 send=self.shares.send,
                 broken=self._fail,
+                narrows=self.shares.hurry,
                 milestones=self._milestones,
             )
         return self._road_made
