@@ -11,10 +11,12 @@ A body ends once. Whichever of its endings comes first decides; what comes later
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+Piece: TypeAlias = bytes | bytearray | memoryview
 
 HIGH_WATER = 32 * 1024
 """
@@ -113,8 +115,8 @@ class BodyStream:
         self._flow = flow
         self._clock = clock
         self._limit: int | None = None
-        self._pending: bytes | bytearray = b""
-        self._reader: Deferred[bytes | bytearray] | None = None
+        self._pending: Piece = b""
+        self._reader: Deferred[Piece] | None = None
         self._completed = False
         self._error: BodyError | None = None
         self._discarding = False
@@ -174,7 +176,7 @@ class BodyStream:
             self.fail(error)
             raise self._error or error
 
-    def read(self) -> Deferred[bytes | bytearray]:
+    def read(self) -> Deferred[Piece]:
         """
         The next bytes, as many as there are; `b""` at the end. Fails with a `BodyError` when the body won't be
         whole, after what came before that, and every time after. One reader at a time; cancelling it loses nothing.
@@ -193,7 +195,7 @@ class BodyStream:
         self._resume()
         return self._reader
 
-    async def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+    async def __aiter__(self) -> AsyncIterator[Piece]:
         while data := await self.read():
             yield data
 
@@ -207,7 +209,7 @@ class BodyStream:
 
     # What the connection tells.
 
-    def arrived(self, data: bytes) -> None:
+    def arrived(self, data: Piece) -> None:
         """More of the body. Never raises, never calls the reader: that waits for `flush`."""
         if self.ended:
             return
@@ -220,7 +222,7 @@ class BodyStream:
             self._pending = data
         else:
             # A client may send byte by byte; joining them keeps what we hold as small as what it sent.
-            if isinstance(self._pending, bytes):
+            if not isinstance(self._pending, bytearray):
                 self._pending = bytearray(self._pending)
             self._pending += data
 
@@ -264,16 +266,16 @@ class BodyStream:
 
     # Inside.
 
-    def _take(self) -> bytes | bytearray:
+    def _take(self) -> Piece:
         data, self._pending = self._pending, b""
         return data
 
-    def _wake(self) -> Deferred[bytes | bytearray]:
+    def _wake(self) -> Deferred[Piece]:
         reader, self._reader = self._reader, None
         assert reader is not None
         return reader
 
-    def _forget_reader(self, _: Deferred[bytes | bytearray]) -> None:
+    def _forget_reader(self, _: Deferred[Piece]) -> None:
         self._reader = None
 
     def _invite(self) -> None:

@@ -44,6 +44,8 @@ class Channel(Protocol):
     """What a request has come by; most of it is what twisted.web asks of one."""
 
     site: StreamingSite
+    takes_views: bool
+    """What is written to it may be a memoryview, which it doesn't keep."""
 
     def request_line(self) -> tuple[bytes, bytes, bytes]:
         """Method, target and version."""

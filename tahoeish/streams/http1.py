@@ -21,6 +21,7 @@ from zope.interface import implementer
 from tahoeish.streams.channel import take_expectation
 from tahoeish.streams.gathering import Gathering
 from tahoeish.streams.records import BatchingTLSTransport
+from tahoeish.streams.straight import send_now
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
@@ -42,6 +43,8 @@ class Http1Channel(HTTPChannel):
 
     requests: list[StreamingRequest]
     site: StreamingSite
+
+    takes_views = True
 
     _settling = False
     _suspended_timeout: float | None = None
@@ -78,8 +81,13 @@ class Http1Channel(HTTPChannel):
         self._suspended_timeout = self.setTimeout(None)
         return flow
 
-    def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
+    def dataReceived(self, data: bytes | memoryview) -> None:
+        if isinstance(data, bytes):
+            super().dataReceived(data)
+        elif self._in_body and not self._buffer and not self.paused and not self._busyReceiving:
+            self.rawDataReceived(data)  # type: ignore[arg-type]
+        else:
+            super().dataReceived(bytes(data))
         if self._settling:
             return
         # Ending one request feeds a pipelined one through here again: a loop, so that a long pipeline isn't a
@@ -92,6 +100,12 @@ class Http1Channel(HTTPChannel):
                 settled.settle()
         finally:
             self._settling = False
+
+    def write(self, data: bytes | memoryview) -> None:
+        """A memoryview isn't kept."""
+        if isinstance(data, memoryview) and not isinstance(self.transport, BatchingTLSTransport):
+            data = bytes(data[send_now(self.transport, data) :])
+        super().write(data)
 
     def resumeProducing(self) -> None:
         """The client has read what we wrote. Twisted would now read the body on, but that is for the body to say."""
@@ -121,6 +135,10 @@ class Http1Channel(HTTPChannel):
         # Let the resource give the answer: it has work to undo, and can say more than "400".
         self._transferDecoder = _Sink(request)
         request.body_malformed()
+
+    @property
+    def _in_body(self) -> bool:
+        return not self.line_mode and not self._handlingRequest
 
     def _keep_paused(self) -> None:
         if self.requests and self.requests[-1].receiving_body and not self.requests[-1].body.wants_flow:

@@ -8,7 +8,7 @@ from OpenSSL together. Nothing else differs: `BufferingTLSTransport` has the han
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
@@ -26,26 +26,19 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TL
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tahoeish.streams.openssl import IN_OPENSSL, RECORD, SEALED_AT_ONCE, Records
+from tahoeish.streams.straight import send_now
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-RECORD = 16 * 1024
-"""What a record holds, by TLS's own rules."""
 
 AT_ONCE = 512 * 1024
 """
 The most that is given to the socket in one go: each costs both sides a turn of their reactors. A client takes as much
 from it, a server what the request says.
 """
-
-_OVERHEAD = 64
-"""What a record adds to its content, or a little more; too much costs nothing, too little another call."""
-
-IN_OPENSSL = 2 * RECORD
-"""
-What OpenSSL is given at a time, either way. It never gives back the memory that a connection's records have once taken,
-which hundreds of connections would keep, most of them idle.
-"""
+WORTH_A_VIEW = 64 * 1024
+"""Content of this size isn't copied for a protocol that `takes_views`, but handed on as a memoryview."""
 
 
 class BatchingTLSTransport(BufferingTLSTransport):
@@ -60,13 +53,14 @@ class BatchingTLSTransport(BufferingTLSTransport):
 
     def __init__(self, factory: TLSMemoryBIOFactory, wrapped: IProtocol, _connectWrapped: bool = True) -> None:
         super().__init__(factory, wrapped, _connectWrapped)
-        self._unopened: Iterator[memoryview] = iter(())
+        self._records_made: Records | None = None
+        self._aside: list[Buffer] | None = None
         self._write_small = self.write
         self.write = self._write_any  # type: ignore[method-assign]
 
     def makeConnection(self, transport: Any) -> None:
         # Else the last few bytes would have to wait for the socket once more.
-        transport.SEND_LIMIT = _sealed_size(AT_ONCE + RECORD)
+        transport.SEND_LIMIT = SEALED_AT_ONCE
         super().makeConnection(transport)
 
     @property
@@ -79,10 +73,9 @@ class BatchingTLSTransport(BufferingTLSTransport):
         self.transport.bufferSize = size
 
     def dataReceived(self, data: bytes) -> None:
-        # Before the handshake is done, nothing may be asked for that would make room for the rest.
-        if self._handshakeDone and len(data) > IN_OPENSSL:
-            self._unopened = _pieces(data)
-            super().dataReceived(next(self._unopened))
+        # Before the handshake is done, and while something waits for OpenSSL, there is more to see to.
+        if self._handshakeDone and not self._appSendBuffer:
+            self._open(data)
         else:
             super().dataReceived(data)
 
@@ -99,7 +92,7 @@ class BatchingTLSTransport(BufferingTLSTransport):
         """Once the handshake is done, and without waiting for more."""
         if self.disconnecting or self._lostTLSConnection:
             return
-        self._aggregator.flush()
+        buffers = [*self._small_writes(), *buffers]
         content = sum([memoryview(buffer).nbytes for buffer in buffers])
         # So few bytes are copied sooner than sealed in several goes.
         self._seal([b"".join(buffers)] if content <= IN_OPENSSL else buffers)
@@ -107,6 +100,8 @@ class BatchingTLSTransport(BufferingTLSTransport):
     def _write_any(self, data: bytes | memoryview) -> None:
         if len(data) <= RECORD:
             self._write_small(bytes(data))
+        elif self._handshakeDone:
+            self.write_together([data])
         else:
             self._aggregator.flush()
             TLSMemoryBIOProtocol.write(self, data)
@@ -117,37 +112,28 @@ class BatchingTLSTransport(BufferingTLSTransport):
         if not self._handshakeDone:
             # Then OpenSSL takes nothing, and all of it waits.
             super()._write(bytes(data))
+        elif self._aside is not None:
+            self._aside.append(data)
         else:
             self._seal([data])
 
+    def _small_writes(self) -> Sequence[Buffer]:
+        """Those that wait for more, and needn't any longer."""
+        aside: list[Buffer] = []
+        self._aside = aside
+        self._aggregator.flush()
+        self._aside = None
+        return aside
+
     def _seal(self, buffers: Sequence[Buffer]) -> None:
-        room = IN_OPENSSL
         try:
-            for buffer in buffers:
-                octets = memoryview(buffer).cast("B")
-                while octets:
-                    self._tlsConnection.sendall(octets[:room])
-                    octets, room = octets[room:], room - len(octets)
-                    if room <= 0:
-                        self._flush_records(IN_OPENSSL)
-                        room = IN_OPENSSL
+            for sealed in self._records.seal(buffers):
+                sealed = sealed[send_now(self.transport, sealed) :]
+                if sealed:
+                    # The transport keeps it.
+                    self.transport.write(bytes(sealed))
         except SSL.Error:
             self._tlsShutdownFinished(Failure())
-        else:
-            if room < IN_OPENSSL:
-                self._flush_records(IN_OPENSSL - room)
-
-    def _flush_records(self, content: int) -> None:
-        """Hand everything to the transport that OpenSSL has made of so many bytes."""
-        room = _sealed_size(content)
-        try:
-            while True:
-                produced = self._tlsConnection.bio_read(room)
-                self.transport.write(produced)
-                if len(produced) < room:
-                    return
-        except SSL.WantReadError:
-            pass
 
     def _checkHandshakeStatus(self) -> None:
         super()._checkHandshakeStatus()
@@ -155,47 +141,37 @@ class BatchingTLSTransport(BufferingTLSTransport):
             self._flushSendBIO()
 
     def _flushReceiveBIO(self) -> None:
-        ended: Failure | None = None
-        closed = False
-        records: list[bytes] = []
-        connection = self._tlsConnection
-        try:
-            while True:
-                try:
-                    records.append(connection.recv(RECORD))
-                except SSL.WantReadError:
-                    if (piece := next(self._unopened, None)) is None:
-                        break
-                    connection.bio_write(piece)
-        except SSL.ZeroReturnError:
-            closed = True
-        except SSL.Error:
-            ended = Failure()
-        if records and not self._aborted:
-            ProtocolWrapper.dataReceived(self, records[0] if len(records) == 1 else b"".join(records))
+        self._open(b"")
+
+    def _open(self, sealed: bytes) -> None:
+        opened, ended = self._records.open(sealed)
+        if opened and not self._aborted:
+            ProtocolWrapper.dataReceived(self, self._handed_on(opened))
         # The wrapped protocol may have ended the connection by now.
         if self._lostTLSConnection or self._tlsConnection is None:
             return
-        if closed:
+        if isinstance(ended, SSL.ZeroReturnError):
             self._shutdownTLS()
             self._tlsShutdownFinished(None)
         elif ended is not None:
-            self._tlsShutdownFinished(ended)
-        elif records:
+            self._tlsShutdownFinished(Failure(ended))
+        elif opened:
             # What TLS itself may have to say now goes with what is written next, as it may.
             return
         self._flushSendBIO()
 
+    def _handed_on(self, opened: Sequence[memoryview]) -> bytes:
+        if len(opened) > 1:
+            return b"".join(opened)
+        if len(opened[0]) >= WORTH_A_VIEW and getattr(self.wrappedProtocol, "takes_views", False):
+            return opened[0]  # type: ignore[return-value]
+        return bytes(opened[0])
 
-def _pieces(data: bytes) -> Iterator[memoryview]:
-    octets = memoryview(data)
-    for begin in range(0, len(octets), IN_OPENSSL):
-        yield octets[begin : begin + IN_OPENSSL]
-
-
-def _sealed_size(content: int) -> int:
-    """At the most, when it goes in a few pieces."""
-    return content + (content // RECORD + 8) * _OVERHEAD
+    @property
+    def _records(self) -> Records:
+        if self._records_made is None:
+            self._records_made = Records(self._tlsConnection)
+        return self._records_made
 
 
 class BatchingTLSFactory(TLSMemoryBIOFactory):

@@ -33,6 +33,7 @@ from tahoeish.streams.body import (
     BodyTruncated,
     ClientGone,
     NodeStopping,
+    Piece,
 )
 from tahoeish.streams.channel import Channel, RequestFlow
 from tahoeish.streams.http1 import Http1Channel
@@ -134,7 +135,7 @@ class StreamingRequest(server.Request):
         )
         self._head_in = True
 
-    def handleContentChunk(self, data: bytes) -> None:
+    def handleContentChunk(self, data: Piece) -> None:
         self.body.arrived(data)
         self._flow.noted(len(data), self.body.remaining)
 
@@ -188,7 +189,9 @@ class StreamingRequest(server.Request):
 
     # What a resource calls.
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
+        if isinstance(data, memoryview) and (self.chunked or not self.startedWriting or not self.channel.takes_views):
+            data = bytes(data)
         if not self.startedWriting and not self._content_in and not self._disconnected:
             self._flow.before_early_answer()
         super().write(data)

@@ -52,8 +52,12 @@ class ResponseWriter:
         rest = memoryview(data)
         while rest:
             await self._when_drained()
-            piece, rest = rest[: self._piece], rest[self._piece :]
-            self._request.write(bytes(piece))
+            # A few bytes aren't worth a piece of their own.
+            size = self._piece if len(rest) > self._piece + self._piece // 8 else len(rest)
+            piece, rest = rest[:size], rest[size:]
+            self._request.write(piece)
+            if not self._paused:
+                self._piece = min(2 * self._piece, LARGEST_PIECE)
 
     # What the transport calls.
 

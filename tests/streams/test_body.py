@@ -6,7 +6,15 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from tahoeish.streams.body import BodyError, BodyMalformed, BodyOverdue, BodyStream, BodyTruncated, ClientGone
+from tahoeish.streams.body import (
+    BodyError,
+    BodyMalformed,
+    BodyOverdue,
+    BodyStream,
+    BodyTruncated,
+    ClientGone,
+    Piece,
+)
 from tests.grid.gridtools import failure_of, succeeded
 
 
@@ -32,7 +40,7 @@ def begun() -> BodyStream:
 @pytest.mark.parametrize("is_awaited", [True, False])
 def test_what_came_before_the_client_was_lost_is_read_before_the_error(kind: type[BodyError], is_awaited: bool) -> None:
     body = begun()
-    reading: Deferred[bytes | bytearray] | None = body.read() if is_awaited else None
+    reading: Deferred[Piece] | None = body.read() if is_awaited else None
     body.arrived(b"abc")
     body.fail(kind("lost"))
     assert succeeded(reading or body.read()) == b"abc"

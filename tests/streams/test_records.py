@@ -20,8 +20,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tahoeish.streams.records import AT_ONCE, IN_OPENSSL, RECORD, BatchingTLSFactory, BatchingTLSTransport
+from tahoeish.streams import openssl
+from tahoeish.streams.openssl import IN_OPENSSL, MOST_IN_OPENSSL, RECORD
+from tahoeish.streams.records import AT_ONCE, WORTH_A_VIEW, BatchingTLSFactory, BatchingTLSTransport
 
+LIB: Any = vars(openssl)["lib"]
 CONTENT = bytes(range(251)) * (3 * AT_ONCE // 251)
 
 
@@ -134,34 +137,74 @@ def test_a_read_may_end_in_the_middle_of_a_record(pair: Pair) -> None:
     assert pair.server.listener.heard == CONTENT[: 3 * RECORD]
 
 
-def test_a_large_write_reaches_the_socket_in_large_pieces_as_openssl_keeps_the_memory_of_the_largest(
-    pair: Pair,
-) -> None:
-    written: list[bytes] = []
-    pair.client.socket.write = written.append  # type: ignore[method-assign]
-    pair.client.tls.write(CONTENT)
-    assert all(IN_OPENSSL < len(piece) < IN_OPENSSL + RECORD for piece in written[:-1])
-    assert sum(map(len, written)) > len(CONTENT)
-
-
-def test_openssl_is_given_little_of_a_large_read_at_a_time(pair: Pair) -> None:
+def test_openssl_is_given_little_of_a_large_read_at_a_time(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
-    connection = pair.server.tls._tlsConnection
-
-    class Counting:
-        def bio_write(self, data: memoryview) -> None:
-            given.append(len(data))
-            connection.bio_write(data)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(connection, name)
-
-    pair.server.tls._tlsConnection = Counting()
+    monkeypatch.setattr(openssl, "lib", Noting("BIO_write", given))
     pair.client.tls.write(CONTENT)
     sent = pair.client.take()
     pair.server.tls.dataReceived(sent)
     assert pair.server.listener.pieces == [CONTENT]
     assert sum(given) == len(sent) and max(given) == IN_OPENSSL
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(100, 100), (4 * IN_OPENSSL, IN_OPENSSL), (AT_ONCE, MOST_IN_OPENSSL), (1 << 22, MOST_IN_OPENSSL)]
+)
+def test_openssl_is_given_more_of_a_large_write_as_it_keeps_the_memory_of_the_largest(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, size: int, most: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(openssl, "lib", Noting("SSL_write", given))
+    content = os.urandom(size)
+    pair.client.tls.write_together([content])
+    assert sum(given) == size and max(given) == most
+    pair.exchange()
+    assert pair.server.listener.heard == content
+
+
+class Noting:
+    """OpenSSL, and what one of its functions was given: how many bytes each time."""
+
+    def __init__(self, name: str, given: list[int]) -> None:
+        function = getattr(LIB, name)
+
+        def noting(subject: object, data: object, size: int) -> int:
+            given.append(size)
+            return int(function(subject, data, size))
+
+        self._noting = {name: noting}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._noting.get(name) or getattr(LIB, name)
+
+
+class ViewListener(Listener):
+    takes_views = True
+
+    def dataReceived(self, data: bytes | memoryview) -> None:
+        self.views = [*getattr(self, "views", ()), isinstance(data, memoryview)]
+        super().dataReceived(bytes(data))
+
+
+@pytest.mark.parametrize(("size", "is_view"), [(WORTH_A_VIEW - 1, False), (WORTH_A_VIEW, True), (AT_ONCE, True)])
+def test_large_content_isn_t_copied_for_who_takes_views(pair: Pair, size: int, is_view: bool) -> None:
+    listener = ViewListener()
+    pair.server.tls.wrappedProtocol = listener
+    content = os.urandom(size)
+    pair.client.tls.write(content)
+    pair.exchange()
+    assert listener.heard == content and listener.views == [is_view]
+
+
+def test_a_small_write_goes_with_the_large_one_behind_it(pair: Pair) -> None:
+    written: list[bytes] = []
+    pair.client.socket.write = written.append  # type: ignore[method-assign]
+    pair.client.tls.write(b"head")
+    pair.client.tls.write(bytes(AT_ONCE))
+    pair.clock.advance(0)
+    (together,) = written
+    pair.server.tls.dataReceived(together)
+    assert pair.server.listener.heard == b"head" + bytes(AT_ONCE)
 
 
 def test_content_may_come_with_the_end_of_the_handshake() -> None:

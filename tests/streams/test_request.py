@@ -19,6 +19,7 @@ from tahoeish.streams.body import (
     ClientGone,
     ClientIdle,
     NodeStopping,
+    Piece,
 )
 from tahoeish.streams.request import (
     BodyLimits,
@@ -129,6 +130,28 @@ def test_keep_alive_and_pipelining_work_after_an_upload() -> None:
     connection.send(PUT % 2 + b"ab")
     assert connection.received().count(b"HTTP/1.1 200") == 1
     assert not connection.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [PUT % 6, memoryview(b"abcdef")],
+        [PUT % 6 + b"ab", memoryview(b"cd"), memoryview(b"ef")],
+        [memoryview(PUT % 6 + b"abcdef")],
+        [PUT % 6, b"abc", memoryview(b"def" + PUT % 6 + b"abcdef")],
+        [memoryview(PUT[:9]), memoryview(PUT[9:] % 6), memoryview(b"abcdef")],
+        [CHUNKED, memoryview(b"2\r\nab\r\n3\r\nc"), memoryview(b"de\r\n1\r\nf\r\n0\r\n\r\n")],
+    ],
+)
+def test_a_body_may_come_in_views_of_what_tls_has_opened(pieces: list[bytes | memoryview]) -> None:
+    recorder = Recorder()
+    connection = Connection(recorder)
+    for piece in pieces:
+        connection.send(piece)
+    count = len(recorder.asked)
+    connection.send(memoryview(PUT % 2 + b"gh"))
+    assert b"".join(recorder.pieces) == b"abcdef" * count + b"gh"
+    assert connection.received().count(b"HTTP/1.1 200") == count + 1
 
 
 def test_a_long_pipeline_does_not_recurse() -> None:
@@ -393,7 +416,7 @@ class TestEndings:
         connection = Connection(resource)
         connection.send(PUT % 6 + b"abc")
         connection.cut()
-        received, failures = list[bytes | bytearray](), []
+        received, failures = list[Piece](), []
         resource.body.read().addCallback(received.append)
         assert received == [b"abc"]
         for _ in range(2):

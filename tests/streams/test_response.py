@@ -91,7 +91,7 @@ def test_a_slow_client_is_waited_for() -> None:
 
 
 def test_a_large_piece_goes_in_small_ones() -> None:
-    source = Source(bytes(3 * PIECE + 1))
+    source = Source(bytes(4 * PIECE))
     client = SlowClient(source)
     client.send(GET)
     for _ in range(3):
@@ -101,6 +101,26 @@ def test_a_large_piece_goes_in_small_ones() -> None:
     assert source.written == 1
     # Its length and line breaks in the chunked coding are written with it.
     assert max(client.sizes) < PIECE + 20
+
+
+def test_a_few_bytes_more_are_no_piece_of_their_own() -> None:
+    source = Source(bytes(2 * PIECE + 2))
+    client = SlowClient(source)
+    client.send(GET)
+    client.clock.advance(1)
+    client.drunk()
+    assert source.written == 1
+    assert client.sizes[-2] == PIECE + 2 + len(f"{PIECE + 2:x}\r\n\r\n")
+
+
+def test_pieces_grow_as_long_as_nothing_fills_up() -> None:
+    connection = Connection(Source(bytes(16 * LARGEST_PIECE)))
+    sizes: list[int] = []
+    connection.transport.writeSequence = lambda data: sizes.append(sum(map(len, data)))  # type: ignore[method-assign]
+    connection.send(GET)
+    content = [size for size in sizes if size >= PIECE]
+    assert content == sorted(content)
+    assert PIECE < content[0] < PIECE + 20 and LARGEST_PIECE < max(content) < LARGEST_PIECE * 9 // 8 + 20
 
 
 def test_who_drinks_at_once_gets_larger_ones_until_it_doesnt() -> None:

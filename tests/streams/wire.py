@@ -45,7 +45,7 @@ class Connection:
         self.transport = Transport()
         self.channel.makeConnection(self.transport)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         self.channel.dataReceived(data)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -16,7 +16,7 @@ from tahoeish.streams.response import streaming
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 
 PIECE = 256 * 1024
-"""What is handed to the transport at a time."""
+"""What is handed to the transport at a time of more than is read at once."""
 
 AT_ONCE = 4 * PIECE
 """
@@ -42,7 +42,7 @@ class ShareSender:
         begin, end = wanted or Range(0, LARGEST_NUMBER)
         in_turn = Turns(self._run_in_thread)
         opening = in_turn(_opened, open_share, call.storage_index, call.number, Range(begin, end))
-        share, pieces = await claimed(opening, lambda opened: opened[0].close())
+        share, piece = await claimed(opening, lambda opened: opened[0].close())
         try:
             if wanted and begin >= share.length:
                 answer(request, 204)
@@ -53,18 +53,17 @@ class ShareSender:
             request.setHeader("Content-Length", str(end - begin))
             if wanted:
                 request.setHeader("Content-Range", content_range(begin, end - 1))
-            if request.method == b"HEAD" or _length(pieces) == end - begin <= PIECE:
-                request.write(b"".join(pieces))
+            if request.method == b"HEAD" or len(piece) == end - begin:
+                request.write(piece)
                 return
             async with streaming(request, self._clock, self._idle_timeout, piece=PIECE) as response:
                 while True:
-                    for piece in pieces:
-                        await response.write(piece)
-                        begin += len(piece)
+                    await response.write(piece)
+                    begin += len(piece)
                     if begin == end:
                         break
-                    pieces = await in_turn(_read, share, Range(begin, end))
-                    if not pieces:
+                    piece = await in_turn(_read, share, Range(begin, end))
+                    if not piece:
                         raise StoreError(f"{share.path}: became shorter while it was being read")
         finally:
             if not share.closed:
@@ -72,30 +71,22 @@ class ShareSender:
                 in_turn(share.close)
 
 
-def _opened(
-    open_share: OpenShare, storage_index: bytes, number: int, wanted: Range
-) -> tuple[ShareFile, Sequence[bytes]]:
-    """Blocks. Most reads are small, so the first pieces come along with the share, and then it is closed already."""
+def _opened(open_share: OpenShare, storage_index: bytes, number: int, wanted: Range) -> tuple[ShareFile, bytes]:
+    """Blocks. Most reads are small, so the first piece comes along with the share, and then it is closed already."""
     share = open_share(storage_index, number)
     try:
-        pieces = _read(share, wanted)
+        piece = _read(share, wanted)
     except BaseException:
         share.close()
         raise
-    if _length(pieces) == min(wanted.end, share.length) - wanted.begin:
+    if len(piece) == min(wanted.end, share.length) - wanted.begin:
         share.close()
-    return share, pieces
+    return share, piece
 
 
-def _read(share: ShareFile, wanted: Range) -> Sequence[bytes]:
+def _read(share: ShareFile, wanted: Range) -> bytes:
     """Blocks. What is wanted, up to `AT_ONCE`."""
-    begin, end = wanted.begin, min(wanted.end, wanted.begin + AT_ONCE)
-    pieces = (share.read(offset, min(PIECE, end - offset)) for offset in range(begin, end, PIECE))
-    return [piece for piece in pieces if piece]
-
-
-def _length(pieces: Sequence[bytes]) -> int:
-    return sum(map(len, pieces))
+    return share.read(wanted.begin, min(wanted.end - wanted.begin, AT_ONCE))
 
 
 def _wanted(header: str | None) -> Range | None:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from tahoeish.storage.ranges import Range
 from tahoeish.storage.undoing import NoSuchUpload
 from tahoeish.storage.upload import DifferentContent, Upload
-from tahoeish.streams.body import BodyError, BodyStream
+from tahoeish.streams.body import BodyError, BodyStream, Piece
 
 BATCH = 2 * 1024 * 1024
 """Bytes of a body that are worth a trip to a thread."""
@@ -54,7 +54,7 @@ class ShareReceiver:
 
     async def _pass_on(self, body: BodyStream, upload: Upload, target: Range) -> tuple[int, bool]:
         """One batch of it. Gives where the next one begins, and whether there is none."""
-        batch: list[bytes | bytearray] = []
+        batch: list[Piece] = []
         try:
             ended = await self._fill(batch, body, target.end - target.begin)
         except BodyError:
@@ -64,7 +64,7 @@ class ShareReceiver:
             raise
         return await _write(upload, target.begin, batch), ended
 
-    async def _fill(self, batch: list[bytes | bytearray], body: BodyStream, left: int) -> bool:
+    async def _fill(self, batch: list[Piece], body: BodyStream, left: int) -> bool:
         """Whether the body has ended with this batch."""
         size = 0
         deadline = 0.0
@@ -89,13 +89,13 @@ class ShareReceiver:
         enough = max(SMALLEST_BATCH, min(BATCH, MEMORY // self._under_way))
         return left if left < enough + SMALLEST_BATCH else enough
 
-    def _until(self, deadline: float, reading: Deferred[bytes | bytearray]) -> Deferred[bytes | bytearray]:
+    def _until(self, deadline: float, reading: Deferred[Piece]) -> Deferred[Piece]:
         if not reading.called:
             reading.addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
         return reading
 
 
-async def _write(upload: Upload, offset: int, batch: Sequence[bytes | bytearray]) -> int:
+async def _write(upload: Upload, offset: int, batch: Sequence[Piece]) -> int:
     """Gives where it ends."""
     if batch:
         await upload.write(offset, batch)

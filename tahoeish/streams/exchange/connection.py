@@ -16,7 +16,8 @@ from zope.interface import implementer
 from tahoeish.streams.deadline import Deadline
 from tahoeish.streams.exchange.message import Answer, Request, batches, size
 from tahoeish.streams.exchange.parser import AnswerParser, AnswerTooLong, BadAnswer
-from tahoeish.streams.records import RECORD, BatchingTLSTransport
+from tahoeish.streams.openssl import RECORD
+from tahoeish.streams.records import BatchingTLSTransport
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -59,6 +60,7 @@ class Connection(Protocol):
     """
 
     transport: BatchingTLSTransport
+    takes_views = True
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class Connection(Protocol):
     def stopProducing(self) -> None:
         """The connection is lost, which will be said."""
 
-    def dataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes | memoryview) -> None:
         parser = self._parser
         if parser is None:
             # Who speaks without being asked can't be understood later.

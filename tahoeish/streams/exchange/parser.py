@@ -51,7 +51,7 @@ class AnswerParser:
         self._status = 0
         self._headers: dict[str, str] = {}
         self._interim = 0
-        self._body: list[bytes] = []
+        self._body: list[bytes | memoryview] = []
         self._length = 0
         self._missing = 0
         # What was too little to be understood.
@@ -60,7 +60,9 @@ class AnswerParser:
         self._read: Callable[[bytes], bytes | None] = self._read_head
         self._ends_with_connection = False
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
+        if isinstance(data, memoryview):
+            data = self._without_content(data)
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -74,6 +76,15 @@ class AnswerParser:
                 self._rest = data
                 return
             data = left
+
+    def _without_content(self, data: memoryview) -> bytes:
+        """Large content needn't be looked at, so it needn't be copied."""
+        content = 0
+        if self._read in (self._read_measured, self._read_chunk):
+            content = min(self._missing, len(data)) - 1
+            self._body.append(data[:content])
+            self._missing -= content
+        return bytes(data[content:])
 
     def end(self) -> Answer | None:
         """The other side has closed the connection in good order. The answer, if that is its end."""
@@ -198,7 +209,7 @@ class AnswerParser:
             raise AnswerTooLong(f"the answer is longer than {self._longest} bytes")
 
     def _complete(self) -> None:
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        body = b"".join(self._body)
         self._body = []
         self.answer = Answer(self._status, self._headers, body)
 

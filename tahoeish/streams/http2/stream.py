@@ -44,6 +44,7 @@ class Http2Stream(H2Stream):
     """
 
     site: StreamingSite
+    takes_views = False
     command: bytes
     path: bytes
 

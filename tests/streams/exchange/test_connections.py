@@ -21,7 +21,8 @@ from tahoeish.streams.exchange.connection import Broken, Limits, Overdue
 from tahoeish.streams.exchange.connections import SEALED, SMALLEST_BATCH, Connections
 from tahoeish.streams.exchange.message import Answer, Request, size
 from tahoeish.streams.exchange.parser import AnswerTooLong, BadAnswer
-from tahoeish.streams.records import AT_ONCE, RECORD, BatchingTLSTransport
+from tahoeish.streams.openssl import RECORD
+from tahoeish.streams.records import AT_ONCE, BatchingTLSTransport
 from tahoeish.streams.tls import spki_hash
 from tests.grid.storage_node import until
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tahoeish.streams.exchange.message import Answer
@@ -11,10 +13,17 @@ LONGEST = 100
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def parsed(wire: bytes, *, piece: int = 10**6, longest: int = LONGEST, to_head: bool = False) -> AnswerParser:
+def parsed(
+    wire: bytes,
+    *,
+    piece: int = 10**6,
+    longest: int = LONGEST,
+    to_head: bool = False,
+    kind: Callable[[bytes], bytes | memoryview] = bytes,
+) -> AnswerParser:
     parser = AnswerParser(longest, to_head=to_head)
     for start in range(0, len(wire), piece):
-        parser.receive(wire[start : start + piece])
+        parser.receive(kind(wire[start : start + piece]))
     return parser
 
 
@@ -24,6 +33,7 @@ def answer(wire: bytes) -> Answer:
     return found
 
 
+@pytest.mark.parametrize("kind", [bytes, memoryview])
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 10**6])
 @pytest.mark.parametrize(
     ("wire", "status", "body"),
@@ -38,8 +48,10 @@ def answer(wire: bytes) -> Answer:
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", 204, b""),
     ],
 )
-def test_an_answer_ends_where_it_says(wire: bytes, status: int, body: bytes, piece: int) -> None:
-    parser = parsed(wire, piece=piece)
+def test_an_answer_ends_where_it_says(
+    wire: bytes, status: int, body: bytes, piece: int, kind: Callable[[bytes], bytes | memoryview]
+) -> None:
+    parser = parsed(wire, piece=piece, kind=kind)
     assert parser.answer is not None
     assert (parser.answer.status, parser.answer.body) == (status, body)
     assert parser.keeps
