@@ -200,7 +200,7 @@ class _Check:
         verifier = ShareVerifier(self._cap, source.number)
         while (span := verifier.wanted()) is not None:
             with await self._checker.budget.lease(span.length):
-                data = await self._timed(source.read(span.offset, span.length))
+                data = bytes(await self._timed(source.read(span.offset, span.length)))
                 await self._checker.run_in_thread(verifier.received, data)
                 del data
 

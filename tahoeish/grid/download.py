@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import ReadCap
 from tahoeish.chk.decoder import Decoder
 from tahoeish.chk.erasure import ErasureCodec
@@ -157,7 +158,7 @@ class OpenFile:
             lease.release()
             raise
 
-    async def _open_segment(self, index: int, stretch: range, data: Mapping[Share, bytes]) -> memoryview:
+    async def _open_segment(self, index: int, stretch: range, data: Mapping[Share, Buffer]) -> memoryview:
         blocks = {}
         for share, bytes_of_stretch in data.items():
             span = share.reader.block_span(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from tahoeish.chk.buffers import Buffer
 from tahoeish.grid.gbs_client import GbsClient
 from tahoeish.grid.peer import IShareSource, PeerError, ShareMissing
 from tahoeish.storage.wire import parse_content_range, range_header, share_path
@@ -22,12 +23,12 @@ class GbsShareSource:
         self.number = number
         self._client = client
         self._path = share_path(storage_index, number)
-        self._head = b""
+        self._head: Buffer = b""
 
     async def open(self) -> None:
         self._head = await self._fetch(0, HEAD_SIZE)
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         end = offset + length
         if end <= len(self._head) or len(self._head) < HEAD_SIZE:
             return self._head[offset:end]
@@ -37,7 +38,7 @@ class GbsShareSource:
     async def close(self) -> None:
         """There is nothing to close: each read is a request of its own."""
 
-    async def _fetch(self, offset: int, length: int) -> bytes:
+    async def _fetch(self, offset: int, length: int) -> Buffer:
         answer = await self._client.request(
             "GET",
             self._path,
@@ -52,6 +53,6 @@ class GbsShareSource:
             raise self._client.refusal(answer)
         header = answer.headers.get("content-range", "")
         begin, end = self._client.read(parse_content_range, header)
-        if begin != offset or end > offset + length or end - begin != len(answer.body):
+        if begin != offset or end > offset + length or end - begin != len(answer.content):
             raise PeerError(self._client.name, "it sends other bytes of the share than it was asked for")
-        return answer.body
+        return answer.content

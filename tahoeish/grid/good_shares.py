@@ -238,7 +238,7 @@ class GoodShares:
         try:
             reader = self._decoder.share(number)
             while (span := reader.wanted()) is not None:
-                data = await self._timed(source.read(span.offset, span.length))
+                data = bytes(await self._timed(source.read(span.offset, span.length)))
                 if len(data) > LITTLE_TO_VERIFY:
                     await self._run_in_thread(reader.received, data)
                 else:

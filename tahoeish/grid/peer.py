@@ -45,7 +45,7 @@ class IShareSource(Interface):
 
     number: int = Attribute("The share's number.")
 
-    async def read(offset: int, length: int) -> bytes:
+    async def read(offset: int, length: int) -> Buffer:
         """
         The share's bytes from `offset` on.
 

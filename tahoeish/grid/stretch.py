@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tahoeish.chk.buffers import Buffer
 from tahoeish.grid.good_shares import GoodShares, Share
 from tahoeish.grid.peer import PeerError
 
@@ -74,7 +75,7 @@ class StretchReader:
         self._pace = pace
         self._clock = clock
         self._stall_timeout = stall_timeout
-        self._data: dict[Share, bytes] = {}
+        self._data: dict[Share, Buffer] = {}
         self._reading: dict[Share, Deferred[Any]] = {}
         self._begun = clock.seconds()
         self._news: Deferred[None] = Deferred()
@@ -82,7 +83,7 @@ class StretchReader:
         self._hedging: Deferred[None] | None = None
         self._hedged = 0
 
-    async def read(self) -> dict[Share, bytes]:
+    async def read(self) -> dict[Share, Buffer]:
         """What `needed` of the shares have there. Call it again after some of that was `forget`ten."""
         self._begun = self._clock.seconds()
         try:
@@ -115,7 +116,7 @@ class StretchReader:
         self._reading[share] = reading
         reading.addCallback(partial(self._came, share)).addErrback(partial(self._failed, share))
 
-    def _came(self, share: Share, data: bytes) -> None:
+    def _came(self, share: Share, data: Buffer) -> None:
         self._reading.pop(share, None)
         self._data[share] = data
         if len(self._data) < self._needed:

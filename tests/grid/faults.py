@@ -136,7 +136,7 @@ class FaultySource:
 
     async def read(self, offset: int, length: int) -> bytes:
         await self._peer._meet("read")
-        return self._peer.tamper(self.number, offset, await self._source.read(offset, length))
+        return self._peer.tamper(self.number, offset, bytes(await self._source.read(offset, length)))
 
     async def close(self) -> None:
         await self._source.close()

@@ -62,7 +62,7 @@ async def content(peer: IStoragePeer, number: int) -> bytes:
     source = await peer.open_share(STORAGE_INDEX, number)
     data = await source.read(0, 1_000_000)
     await source.close()
-    return data
+    return bytes(data)
 
 
 class PeerContract:

@@ -71,7 +71,7 @@ class Sender:
             return None
         share = await self.peer.open_share(_index(file), 0)
         try:
-            return await share.read(0, LARGEST_PARCEL)
+            return bytes(await share.read(0, LARGEST_PARCEL))
         finally:
             await share.close()
 

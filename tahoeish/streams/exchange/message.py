@@ -37,14 +37,18 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    The names of `headers` are in small letters. `attempts` is for those who ask more than once: what is repeated may
-    have been done already.
+    The names of `headers` are in small letters. `content` is the body as it has come, which may be part of a larger
+    buffer. `attempts` is for those who ask more than once: what is repeated may have been done already.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    content: bytes | memoryview
     attempts: int = 1
+
+    @property
+    def body(self) -> bytes:
+        return bytes(self.content)
 
 
 def header_lines(headers: Sequence[tuple[str, str]]) -> bytes:

@@ -61,6 +61,7 @@ class AnswerParser:
         self._ends_with_connection = False
 
     def receive(self, data: bytes | memoryview) -> None:
+        """A large memoryview is worth being kept: what is content in it is not copied."""
         if isinstance(data, memoryview):
             data = self._without_content(data)
         if self._rest:
@@ -78,13 +79,20 @@ class AnswerParser:
             data = left
 
     def _without_content(self, data: memoryview) -> bytes:
-        """Large content needn't be looked at, so it needn't be copied."""
-        content = 0
-        if self._read in (self._read_measured, self._read_chunk):
-            content = min(self._missing, len(data)) - 1
-            self._body.append(data[:content])
-            self._missing -= content
-        return bytes(data[content:])
+        """Takes the head of the answer, if it is there, and the content behind it. Gives the rest."""
+        if self._read == self._read_head and not self._rest:
+            end = bytes(data[: LONGEST_HEAD + 4]).find(b"\r\n\r\n") + 4
+            if end < 4:
+                return bytes(data)
+            self.receive(bytes(data[:end]))
+            data = data[end:]
+        if self._read == self._read_measured and self.answer is None:
+            content, data = data[: self._missing], data[self._missing :]
+            self._body.append(content)
+            self._missing -= len(content)
+            if not self._missing:
+                self._complete()
+        return bytes(data)
 
     def end(self) -> Answer | None:
         """The other side has closed the connection in good order. The answer, if that is its end."""
@@ -209,7 +217,7 @@ class AnswerParser:
             raise AnswerTooLong(f"the answer is longer than {self._longest} bytes")
 
     def _complete(self) -> None:
-        body = b"".join(self._body)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         self.answer = Answer(self._status, self._headers, body)
 
