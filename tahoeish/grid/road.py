@@ -29,7 +29,7 @@ LONG_ROAD_BYTES = 56 * 1024 * 1024
 FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48
 """The same in segments."""
 
-NARROWEST_BYTES = 2 * 1024 * 1024
+NARROWEST_BYTES = 3 * 1024 * 1024
 """How much of a file there may be beside its last segment; before that, half as much more as is still to come."""
 
 
