@@ -87,6 +87,7 @@ class StorageService:
             read_only=self._config.read_only,
         )
         self._gauge = SpaceGauge(self._room, run_in_thread=run_in_thread, clock=reactor)
+        self._sender = ShareSender(run_in_thread, reactor, self._config.idle_timeout)
         self._expiry = self._make_expiry(durable=durable) if self._config.expire else None
         self.site = self._make_site()
         self._ports: list[Any] = []
@@ -129,12 +130,12 @@ class StorageService:
         if self._expiry is not None:
             await self._expiry.stop()
         await self._uploads.stop()
+        self._sender.stop()
         await self._in_turn(self._store.stop)
 
     def _make_site(self) -> StorageSite:
         config = self._config
         max_share_size = config.max_share_size or _NO_LIMIT
-        sender = ShareSender(self._run_in_thread, self._reactor, config.idle_timeout)
         return StorageSite(
             self._identity.swissnum,
             VersionEndpoint(
@@ -144,12 +145,16 @@ class StorageService:
                 max_mutable_size=min(max_share_size, config.max_mutable_request),
             ),
             ImmutableShares(
-                self._store, self._uploads, ShareReceiver(self._reactor), sender, run_in_thread=self._run_in_thread
+                self._store,
+                self._uploads,
+                ShareReceiver(self._reactor),
+                self._sender,
+                run_in_thread=self._run_in_thread,
             ),
             MutableShares(
                 self._mutables,
                 self._store,
-                sender,
+                self._sender,
                 run_in_thread=self._run_in_thread,
                 memory=ByteBudget(config.max_mutable_request),
                 max_body=config.max_mutable_request,

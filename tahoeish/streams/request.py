@@ -190,7 +190,7 @@ class StreamingRequest(server.Request):
     # What a resource calls.
 
     def write(self, data: bytes | memoryview) -> None:
-        if isinstance(data, memoryview) and (self.chunked or not self.startedWriting or not self.channel.takes_views):
+        if isinstance(data, memoryview) and not self._takes_views:
             data = bytes(data)
         if not self.startedWriting and not self._content_in and not self._disconnected:
             self._flow.before_early_answer()
@@ -250,6 +250,10 @@ class StreamingRequest(server.Request):
             self.body.fail(NodeStopping("the node is shutting down; send it again later"))
 
     # Inside.
+
+    @property
+    def _takes_views(self) -> bool:
+        return not self.chunked and self.channel.takes_views and self.responseHeaders.hasHeader(b"Content-Length")
 
     def _end_chunks(self) -> None:
         if self.chunked:

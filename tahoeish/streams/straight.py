@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.tcp import Connection
+
 WORTH_IT = 64 * 1024
 """Smaller pieces go together with what follows them: each send wakes the other side."""
 
@@ -18,9 +20,10 @@ def send_now(transport: Any, data: memoryview) -> int:
     How many bytes of it are on their way; the rest is for the transport. It takes none while something waits in there,
     nor when something is wrong with the socket, which the transport will find out by itself.
     """
-    if len(data) < WORTH_IT or not hasattr(transport, "writeSomeData"):
+    # What lies around a socket, TLS above all, may look like one, but must not be passed by.
+    if len(data) < WORTH_IT or not isinstance(transport, Connection) or transport.TLS:
         return 0
     if transport.dataBuffer or transport._tempDataBuffer or not transport.connected:
         return 0
-    taken = transport.writeSomeData(data)
+    taken = transport.writeSomeData(data)  # type: ignore[arg-type]
     return taken if isinstance(taken, int) else 0

@@ -105,6 +105,7 @@ class StorageNode:
         await self.is_quiet()
         assert self.uploads is not None and self.store is not None
         await self.uploads.stop()
+        self.sender.stop()
         self.store.stop()
 
     async def serve(self, request: StreamingRequest, body: BodyStream) -> None:
@@ -125,7 +126,7 @@ class StorageNode:
     async def _site(self, store: ShareStore, uploads: Uploads, clock: Any) -> StorageSite:
         gauge = SpaceGauge(lambda: self.space, run_in_thread=direct, clock=clock)
         await gauge.start()
-        sender = ShareSender(direct, clock, 60)
+        self.sender = sender = ShareSender(direct, clock, 60)
         mutables = MutableStore(self.directory, durable=False, now=time.time, node_id=bytes(20))
         site = StorageSite(
             SWISSNUM,

@@ -95,7 +95,7 @@ class Server:
         )
         self.gauge = SpaceGauge(self._measure, run_in_thread=run_in_thread, clock=self.clock)
         mutables = MutableStore(store.directory, durable=False, now=lambda: NOW, node_id=bytes(20))
-        sender = ShareSender(run_in_thread, self.clock, 60)
+        self.sender = sender = ShareSender(run_in_thread, self.clock, 60)
         self.site = StorageSite(
             SWISSNUM,
             VersionEndpoint(self.gauge, "tahoeish/1", max_share_size=2**40, max_mutable_size=2**30),
@@ -120,6 +120,7 @@ class Server:
         return self.space
 
     def stop(self) -> Deferred[None]:
+        self.sender.stop()
         return Deferred.fromCoroutine(self.uploads.stop())
 
     # What clients do.

@@ -284,6 +284,27 @@ class TestReading:
         got = server.read(0, wanted)
         assert (got.status, got.body, got.headers["Content-Length"]) == (204, b"", None)
 
+    def test_one_range_after_the_other(self, server: Server) -> None:
+        server.upload(0, CONTENT)
+        pieces = [server.read(0, f"bytes={begin}-{begin + 9}") for begin in range(0, 100, 10)]
+        assert b"".join(piece.body for piece in pieces) == CONTENT
+        assert {piece.status for piece in pieces} == {206}
+
+    def test_other_answers_for_a_share_that_is_still_open(self, server: Server) -> None:
+        server.upload(0, CONTENT)
+        assert server.read(0, "bytes=0-0").body == CONTENT[:1]
+        assert server.read(0, "bytes=100-200").status == 204
+        assert server.read(0, "nonsense").status == 416
+        assert server.read(0, method="HEAD").headers["Content-Length"] == "100"
+        assert server.read(0).body == CONTENT
+        assert server.read(0, "bytes=90-200").body == CONTENT[90:]
+
+    def test_a_share_that_is_removed_between_two_ranges_is_gone(self, server: Server, quick_store: ShareStore) -> None:
+        server.upload(0, CONTENT)
+        assert server.read(0, "bytes=0-9").status == 206
+        quick_store.remove(STORAGE_INDEX, 0)
+        assert server.read(0, "bytes=10-19").status == 404
+
     @pytest.mark.parametrize("wanted", ["bytes=0-", "bytes=-5", "bytes=0-1,4-5", "items=0-5", "garbage", "bytes=5-4"])
     def test_other_ranges(self, server: Server, wanted: str) -> None:
         server.upload(0, CONTENT)

@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred, execute
 from tahoeish.storage.container import DATA_OFFSET
 from tahoeish.storage.http.receiving import BATCH, LONGEST_SECONDS, MEMORY, SMALLEST_BATCH
 from tahoeish.storage.ranges import Range
+from tahoeish.storage.recent import SECONDS
+from tahoeish.storage.share_file import ShareFile
 from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.wire import content_range, load_required, share_path
 from tests.storage.serving import UPLOAD, Connection, Server, head
@@ -49,6 +51,12 @@ class HeldThreads:
 @pytest.fixture
 def threads() -> HeldThreads:
     return HeldThreads()
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has nothing of any share in its memory."""
+    monkeypatch.setattr(ShareFile, "read_now", lambda share, offset, length: None)
 
 
 @pytest.fixture
@@ -232,6 +240,7 @@ class TestGoingOut:
         assert (got.status, got.body) == (200, CONTENT)
         assert uploaded.read(0, f"bytes=7-{SIZE}").body == CONTENT[7:]
 
+    @pytest.mark.usefixtures("cold")
     def test_a_slow_client_slows_the_disk(self, uploaded: Server, threads: HeldThreads) -> None:
         connection = Connection(uploaded)
         threads.hold = True
@@ -246,6 +255,17 @@ class TestGoingOut:
         threads.let_go()
         assert connection.answer().body == CONTENT
 
+    def test_a_share_is_kept_open_for_a_while_when_a_part_of_it_was_sent(self, quick_store: ShareStore) -> None:
+        server = Server(quick_store)
+        server.upload(0, CONTENT)
+        assert server.read(0).body == CONTENT
+        assert open_files_below(quick_store.directory / "shares") == []
+        assert server.read(0, "bytes=0-9").body == CONTENT[:10]
+        assert len(open_files_below(quick_store.directory / "shares")) == 1
+        server.clock.advance(SECONDS)
+        assert open_files_below(quick_store.directory / "shares") == []
+
+    @pytest.mark.usefixtures("cold")
     @pytest.mark.parametrize("trips", [0, 1, 2])
     def test_a_client_that_leaves_leaves_no_file_open(
         self, uploaded: Server, threads: HeldThreads, quick_store: ShareStore, trips: int

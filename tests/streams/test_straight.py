@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Connection
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from tahoeish.streams.straight import WORTH_IT, send_now
 
@@ -79,3 +80,15 @@ def test_a_socket_that_is_lost_takes_nothing(pair: Pair) -> None:
 
 def test_what_isn_t_a_socket_takes_nothing() -> None:
     assert send_now(object(), memoryview(bytes(WORTH_IT))) == 0
+
+
+def test_nothing_passes_by_what_lies_around_a_socket(pair: Pair) -> None:
+    around: Any = ProtocolWrapper(WrappingFactory(Factory.forProtocol(Protocol)), Protocol())
+    around.transport = pair.transport
+    assert around.writeSomeData
+    assert send_now(around, memoryview(bytes(WORTH_IT))) == 0
+
+
+def test_nothing_passes_by_tls_that_has_begun_on_the_socket_itself(pair: Pair) -> None:
+    pair.transport.TLS = True
+    assert send_now(pair.transport, memoryview(bytes(WORTH_IT))) == 0

@@ -92,7 +92,7 @@ class ImmutableShares:
         answer_message(call.request, 200, dump_share_numbers(numbers))
 
     async def read(self, call: Call) -> None:
-        await self._sender.send(call, self._store.open)
+        await self._sender.send_finished(call, self._store.open)
 
     async def report_corruption(self, call: Call) -> None:
         reason = load_corruption(await call.message(MAX_CORRUPTION_BODY))
