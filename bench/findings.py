@@ -37,6 +37,11 @@ class Finding:
         return median(self.values)
 
     @property
+    def is_drawn(self) -> bool:
+        """It has its place in a chart. What couldn't be measured is said in a line."""
+        return self.point is not None and bool(self.values)
+
+    @property
     def verdict(self) -> str:
         if self.holds is None and not self.values:
             return "not measured"

@@ -98,7 +98,7 @@ class Report:
                 "",
                 "| what | asked | measured: median (lowest..highest, runs) | verdict | run |",
                 "|---|---|---|---|---|",
-                *(_line(finding, run) for finding, run in self._found(order) if finding.point is None),
+                *(_line(finding, run) for finding, run in self._found(order) if not finding.is_drawn),
                 "",
                 *(line for chart, lines in self._charts(order) for line in _table(chart, lines, plots)),
                 *(line for run in self.runs for line in _about(run)),
@@ -127,7 +127,7 @@ class Report:
         """Those that have points."""
         lines: dict[str, dict[str, list[Finding]]] = {}
         for finding, _ in self._found(order):
-            if finding.point is not None:
+            if finding.is_drawn and finding.point is not None:
                 lines.setdefault(finding.point.chart, {}).setdefault(finding.point.series, []).append(finding)
         return [(chart, lines[chart.name]) for chart in CHARTS if chart.name in lines]
 

@@ -23,7 +23,7 @@ from tahoeish.streams.threads import ThreadRunner
 ROAD_BYTES = 24 * 1024 * 1024
 """What one upload may have between full and acknowledged: enough to keep processors and disks busy."""
 
-LONG_ROAD_BYTES = 56 * 1024 * 1024
+LONG_ROAD_BYTES = 36 * 1024 * 1024
 """The same where peers are elsewhere: one large request on its way to each, and the next one being gathered."""
 
 FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 48

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_a_point_stands_in_its_chart_s_table_and_nowhere_else() -> None:
     assert "| ours | 10 | 200 (100..300) |" in lines
     assert "| theirs | 20 | - |" in lines
     assert sum("ours" in line for line in lines) == 1
+
+
+def test_a_point_that_couldn_t_be_measured_is_no_point_but_a_line_that_says_why() -> None:
+    broken = replace(charted(PUT_RATE, "theirs", MIB, [20]), values=[], remark="it broke off")
+    lines = Report([run_of({"peers": [charted(PUT_RATE, "ours", MIB, [10]), broken]})]).markdown(["peers"]).splitlines()
+    assert "| ours | 10 |" in lines
+    (told,) = [line for line in lines if "it broke off" in line]
+    assert "not measured" in told and not any(line.startswith("| theirs |") for line in lines)
 
 
 def test_a_report_shows_pictures_only_where_there_are_some() -> None:
