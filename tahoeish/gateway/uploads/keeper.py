@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from tahoeish.chk import base32
 from tahoeish.gateway.uploads.asked import Cancel, Query
-from tahoeish.gateway.uploads.decisions import Decision
+from tahoeish.gateway.uploads.decisions import Cancelled, Decision, Reason, Refuse
 from tahoeish.gateway.uploads.live import LiveSession, SessionMeans
 from tahoeish.gateway.uploads.rows import authority_of, standing_in
 from tahoeish.gateway.uploads.session import Phase
@@ -86,14 +86,26 @@ class Keeper:
 
     async def respond(self, viewer: Viewer, id_: str, asked: Query | Cancel) -> tuple[LiveSession, Decision]:
         """The decision of the viewer's session. Raises `NoSuchUpload`."""
+        live: LiveSession | None = None
+        superseded = False
         while True:
-            live = await self.find(viewer, id_)
             try:
-                return live, await live.respond(asked)
+                live = await self.find(viewer, id_)
+                decision = await live.respond(asked)
             except Superseded:
                 # A request that was on its way at the same time has reached another process. This one wants to know
                 # what came of that.
-                continue
+                superseded = True
+            except NoSuchUpload:
+                if live is None or not isinstance(asked, Cancel):
+                    raise
+                return live, Cancelled(0)
+            else:
+                if superseded and isinstance(asked, Cancel) and _is_gone(decision):
+                    # It was there when this request came. Whether this one ended it before it was superseded, or
+                    # somebody else since, can't be told any more; nobody would have, if all were told the latter.
+                    return live, Cancelled(0)
+                return live, decision
 
     async def find_by_key(self, viewer: Viewer, key: str) -> LiveSession | None:
         row = await self._means.ask(self._means.table.find_by_key, viewer.user, key)
@@ -218,6 +230,10 @@ class Keeper:
         while page := await self._means.ask(self._means.table.everything_open, after, PAGE):
             yield page
             after = page[-1].id
+
+
+def _is_gone(decision: Decision) -> bool:
+    return isinstance(decision, Refuse) and decision.reason is Reason.GONE
 
 
 def _progress(row: UploadRow, live: LiveSession | None) -> Progress:

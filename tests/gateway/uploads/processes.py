@@ -21,7 +21,7 @@ from tahoeish.namespace.database import Database, sqlite_url
 from tahoeish.namespace.uploads import UploadTable
 from tahoeish.namespace.viewer import LOCAL, Viewer
 from tahoeish.streams.budget import ByteBudget
-from tahoeish.streams.threads import direct
+from tahoeish.streams.threads import ThreadRunner, direct
 from tests.grid.gridtools import FolderGrid, content, pieces, succeeded
 
 AGE = 1000.0
@@ -58,11 +58,11 @@ class Processes:
     def now(self) -> float:
         return 1e9 + self.later + self.grid.clock.seconds()
 
-    def begin(self) -> Keeper:
+    def begin(self, ask: ThreadRunner = direct) -> Keeper:
         """Another process."""
         means = SessionMeans(
             self.table,
-            direct,
+            ask,
             self.grid.uploader,
             lambda row: self.shelf,
             Limits(max_age=int(AGE)),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -15,9 +16,13 @@ from tahoeish.gateway.uploads.keeper import WARM_SECONDS
 from tahoeish.grid.errors import LengthNeeded
 from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.uploads import discard
+from tahoeish.streams.threads import direct
 from tests.gateway.uploads.processes import AGE, DATA, OWNER, Processes, append, new_upload, running_processes
 from tests.grid.faults import failing
 from tests.grid.gridtools import Tap, failure_of, succeeded
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +154,38 @@ def test_another_process_takes_over_and_the_first_one_s_requests_are_told(proces
     rest = succeeded(two.find(OWNER, live.row.id))
     done = succeeded(append(rest, DATA[told.offset :], offset=told.offset))
     assert isinstance(done, Replay)
+
+
+@pytest.mark.parametrize("cleared_away", [False, True])
+def test_whoever_has_ended_it_is_told_so_though_another_process_took_over_before_they_knew(
+    processes: Processes, cleared_away: bool
+) -> None:
+    told: dict[str, Deferred[None]] = {}
+
+    def late(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """What is written is known to be written only when the test says so."""
+        outcome = direct(work, *args, **kwargs)
+        name = getattr(work, "__name__", "")
+        if name not in ("save", "claim"):
+            return outcome
+        telling: Deferred[None] = Deferred()
+        told[name] = telling
+        return telling.addCallback(lambda _: outcome)
+
+    one, two = processes.begin(late), processes.begin()
+    id_ = new_upload(one).row.id
+    ending = Deferred.fromCoroutine(one.respond(OWNER, id_, Cancel()))
+    assert processes.phases() == ["cancelled"] and not ending.called
+    _, decision = succeeded(two.respond(OWNER, id_, Cancel()))
+    assert isinstance(decision, Refuse) and decision.reason is Reason.GONE
+    another = Deferred.fromCoroutine(one.respond(OWNER, id_, Query()))
+    if cleared_away:
+        processes.table.remove(id_)
+    told["claim"].callback(None)
+    told["save"].callback(None)
+    for asking, cancelled in ((ending, True), (another, False)):
+        _, decision = succeeded(asking)
+        assert isinstance(decision, Cancelled) if cancelled else isinstance(decision, Refuse)
 
 
 def test_what_is_at_hand_is_kept_alive_as_well(processes: Processes) -> None:
