@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from bench.charts import Chart
@@ -13,6 +14,10 @@ from bench.sizes import shown
 
 Lines = Mapping[str, Sequence[Finding]]
 """The points of each line, in the order of their places."""
+
+
+TITLE_WIDTH = 80
+"""Letters of a line."""
 
 
 class CannotDraw(Exception):
@@ -38,7 +43,8 @@ def draw(charts: Iterable[tuple[Chart, Lines]], folder: Path) -> None:
             else:
                 axes.set_prop_cycle(color=matplotlib.colormaps["tab20"].colors)
                 _curves(axes, chart, lines)
-            axes.set_title(chart.title)
+            # Above all of it: a long one doesn't fit above the axes alone.
+            figure.suptitle(fill(chart.title, TITLE_WIDTH))
             figure.savefig(folder / f"{chart.name}.svg", metadata={"Date": None, "Creator": None})
             pyplot.close(figure)
 
@@ -59,12 +65,12 @@ def _curves(axes: Any, chart: Chart, lines: Lines) -> None:
     axes.set_xticks(range(len(all_places)), [name_of(chart, place) for place in all_places])
     if chart.x != "encoding":
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        _plain_numbers(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
     axes.set_ylabel(chart.y)
     axes.grid(visible=True, alpha=0.3)
-    axes.figure.legend(loc="outside right upper", fontsize=7)
+    axes.figure.legend(loc="outside right center", fontsize=7)
 
 
 def _dots(axes: Any, chart: Chart, lines: Lines) -> None:
@@ -79,8 +85,16 @@ def _dots(axes: Any, chart: Chart, lines: Lines) -> None:
     axes.errorbar(medians, names, xerr=spread, fmt="o", capsize=2)
     axes.grid(visible=True, alpha=0.3)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    _plain_numbers(axes.xaxis)
     axes.set_xlabel(chart.y)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Not as powers, also where the axis is so short that it has none of them."""
+    ticker: Any = import_module("matplotlib.ticker")
+    axis.set_major_formatter("{x:g}")
+    numbers = ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.5))
+    axis.set_minor_formatter(numbers)
 
 
 def places(lines: Lines) -> Sequence[float | str]:

@@ -36,8 +36,11 @@ SEGMENT = MIB
 AT_ONCE = 256 * KIB
 """What is given to a socket or to TLS in one call."""
 
-WRITTEN_AT_ONCE = 640 * KIB
+WRITTEN_AT_ONCE = 2 * MIB
 """What a storage node gives to a file in one call."""
+
+HEADER = 48
+"""A share's bytes begin behind it."""
 
 CIPHER = "AES-128-CTR"
 HASHES = "SHA-256, all tagged hashes"
@@ -211,13 +214,14 @@ def _loopback(amount: int) -> float:
 
 def _page_cache(scratch: Path, amount: int) -> float:
     """For a GiB; what the kernel does later to bring it to the disk isn't counted."""
-    # Larger ones may get memory that the host of a virtual machine has taken back, which costs ten times as much.
+    # Without the header, the kernel would take pieces of memory as large as this, which on a virtual machine may have
+    # been taken back by the host; those cost ten times as much, and aren't what a storage node gets.
     piece = os.urandom(WRITTEN_AT_ONCE)
     with TemporaryFile(dir=scratch, buffering=0) as file:
 
         def write() -> None:
             for at in range(0, amount, len(piece)):
-                os.pwrite(file.fileno(), piece, at)
+                os.pwrite(file.fileno(), piece, HEADER + at)
 
         return _spent(write, amount)
 
