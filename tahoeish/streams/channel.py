@@ -36,6 +36,14 @@ class RequestFlow(Flow, Protocol):
     def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
         """Write the head of a response that isn't the last one."""
 
+    @property
+    def unsent(self) -> int:
+        """
+        How much of what was written waits for the client; 0 where that can't be told.
+
+        While it becomes less, the client is slow and not idle.
+        """
+
     def sent(self) -> Deferred[None] | None:
         """Fires when all that was written of the response has gone to the client. None if nobody waits for that."""
 

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from tahoeish.streams.channel import take_expectation
 from tahoeish.streams.gathering import Gathering
 from tahoeish.streams.records import BatchingTLSTransport
-from tahoeish.streams.straight import send_now
+from tahoeish.streams.straight import send_now, unsent
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
@@ -48,6 +48,8 @@ class Http1Channel(HTTPChannel):
 
     _settling = False
     _suspended_timeout: float | None = None
+    _unsent: int | None = None
+    """As it was when the client last seemed to be idle."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -116,6 +118,7 @@ class Http1Channel(HTTPChannel):
         if isinstance(self.transport, BatchingTLSTransport):
             # The end of an answer waits for nothing that could go with it.
             self.transport.flush()
+        self._unsent = None
         super().requestDone(request)
 
     def allContentReceived(self) -> None:
@@ -126,6 +129,14 @@ class Http1Channel(HTTPChannel):
             self.setTimeout(self._suspended_timeout)
             self._suspended_timeout = None
         super().allContentReceived()
+
+    def timeoutConnection(self) -> None:
+        """Twisted counts from the end of an answer, which a slow client may not have read by now."""
+        before, self._unsent = self._unsent, unsent(self.transport)
+        if self._unsent and (before is None or self._unsent < before):
+            self.setTimeout(self.timeOut)
+        else:
+            super().timeoutConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         request = self.requests[-1] if self.requests else None
@@ -233,6 +244,10 @@ class Http1Flow:
             half_close = getattr(self._transport, "loseWriteConnection", None)
             if half_close is not None:
                 half_close()
+
+    @property
+    def unsent(self) -> int:
+        return unsent(self._transport)
 
     def sent(self) -> None:
         """What is written is the connection's business, which outlives its requests."""

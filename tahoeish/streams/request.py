@@ -196,6 +196,11 @@ class StreamingRequest(server.Request):
             self._flow.before_early_answer()
         super().write(data)
 
+    @property
+    def unsent(self) -> int:
+        """How much of what was written waits for the client; 0 where that can't be told."""
+        return self._flow.unsent
+
     def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
         """
         Tell the client something before the response itself, as `104 Upload Resumption Supported`.

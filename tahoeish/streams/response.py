@@ -40,6 +40,7 @@ class ResponseWriter:
         self._piece = self._smallest = piece
         self._paused = False
         self._waiting_since = 0.0
+        self._unsent = 0
         self._drained: Deferred[None] | None = None
         self._idle_call: IDelayedCall | None = None
 
@@ -86,8 +87,8 @@ class ResponseWriter:
             return
         self._waiting_since = self._clock.seconds()
         self._drained = Deferred(self._forget)
-        if self._idle_timeout:
-            self._idle_call = self._clock.callLater(self._idle_timeout, self._give_up)
+        self._unsent = self._request.unsent
+        self._watch_idle()
         await self._drained
 
     def _forget(self, _: Deferred[None]) -> None:
@@ -103,8 +104,17 @@ class ResponseWriter:
             else:
                 drained.errback(error)
 
-    def _give_up(self) -> None:
+    def _watch_idle(self) -> None:
+        if self._idle_timeout:
+            self._idle_call = self._clock.callLater(self._idle_timeout, self._check_idle)
+
+    def _check_idle(self) -> None:
         self._idle_call = None
+        before, self._unsent = self._unsent, self._request.unsent
+        if self._unsent < before:
+            # It takes what there is, only not all of it in this time.
+            self._watch_idle()
+            return
         self._request.abort()
         self._release(ClientGone(f"the client has read nothing for {self._idle_timeout:g} seconds"))
 

@@ -8,42 +8,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
-from tahoeish.streams.straight import WORTH_IT, send_now
-
-
-class Reactor:
-    """What a transport asks of one."""
-
-    def __init__(self) -> None:
-        self.writers: list[Any] = []
-
-    def addWriter(self, writer: Any) -> None:
-        self.writers.append(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        self.writers.remove(writer)
-
-    def removeReader(self, reader: Any) -> None:
-        """It never was one."""
-
-
-class Pair:
-    def __init__(self) -> None:
-        ours, self.theirs = socket.socketpair()
-        self.transport: Any = Connection(ours, Protocol(), Reactor())  # type: ignore[arg-type]
-        self.transport.connected = True
-        self.transport.SEND_LIMIT = 1 << 24
+from tahoeish.streams.straight import WORTH_IT, send_now, unsent
+from tests.streams.socket_pair import Pair
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    made = Pair()
-    yield made
-    made.transport.socket.close()
-    made.theirs.close()
+    with Pair(Protocol()) as made:
+        yield made
 
 
 def test_a_large_piece_is_on_its_way_at_once(pair: Pair) -> None:
@@ -92,3 +66,26 @@ def test_nothing_passes_by_what_lies_around_a_socket(pair: Pair) -> None:
 def test_nothing_passes_by_tls_that_has_begun_on_the_socket_itself(pair: Pair) -> None:
     pair.transport.TLS = True
     assert send_now(pair.transport, memoryview(bytes(WORTH_IT))) == 0
+
+
+def test_what_waits_is_counted_until_the_socket_has_it(pair: Pair) -> None:
+    much = bytes(1 << 23)
+    pair.transport.write(much)
+    assert unsent(pair.transport) == len(much)
+    pair.transport.doWrite()
+    in_the_socket = len(much) - unsent(pair.transport)
+    assert 0 < in_the_socket < len(much)
+    pair.transport.write(b"more")
+    assert unsent(pair.transport) == len(much) - in_the_socket + 4
+    received = b""
+    while piece := pair.drink(1 << 20):
+        received += piece
+    assert received == much + b"more" and unsent(pair.transport) == 0
+
+
+def test_what_waits_below_tls_is_counted_and_what_isn_t_a_socket_has_nothing(pair: Pair) -> None:
+    pair.transport.write(b"12345")
+    around = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
+    around.transport = pair.transport
+    assert unsent(around) == 5
+    assert unsent(Any) == 0

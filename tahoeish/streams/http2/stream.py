@@ -277,6 +277,10 @@ class Http2Flow:
     def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
         self._stream.write_interim(code, headers)
 
+    @property
+    def unsent(self) -> int:
+        return self._stream.queued
+
     def sent(self) -> Deferred[None] | None:
         return self._stream.sent()
 

@@ -1,0 +1,87 @@
+"""Clients that read slowly get all of it, those that read nothing are given up; over a real pair of sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IAddress
+from twisted.web.resource import Resource
+from zope.interface import implementer
+
+from tahoeish.streams.body import BodyStream
+from tahoeish.streams.request import BodyLimits, IStreamingResource, StreamingRequest, StreamingSite
+from tahoeish.streams.response import streaming
+from tests.streams.socket_pair import Pair, SocketReactor
+from tests.streams.wire import answer
+
+IDLE_TIMEOUT = 60
+CONTENT = bytes(range(256)) * 8192
+PEER: IAddress = IPv4Address("TCP", "127.0.0.1", 1)
+
+
+@implementer(IStreamingResource)
+class Teller(Resource):
+    """The same content at one go, or as fast as the client takes it."""
+
+    isLeaf = True
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        if request.path == b"/at-once":
+            answer(request, 200, CONTENT)
+            return
+        request.setHeader(b"Content-Length", b"%d" % len(CONTENT))
+        async with streaming(request, request.site.reactor, IDLE_TIMEOUT, piece=len(CONTENT)) as writer:
+            await writer.write(CONTENT[:1000])
+            await writer.write(CONTENT[1000:])
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    reactor = SocketReactor()
+    site = StreamingSite(Teller(), reactor=reactor, limits=BodyLimits(idle_timeout=IDLE_TIMEOUT))
+    channel = site.buildProtocol(PEER)
+    assert channel is not None
+    with Pair(channel, reactor) as made:
+        channel.makeConnection(made.transport)
+        yield made
+
+
+def ask(pair: Pair, path: bytes) -> None:
+    pair.transport.protocol.dataReceived(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
+
+
+@pytest.mark.parametrize("path", [b"/at-once", b"/as-taken"])
+def test_who_takes_a_little_all_the_time_gets_all(pair: Pair, path: bytes) -> None:
+    ask(pair, path)
+    received = b""
+    while piece := pair.drink(100_000):
+        received += piece
+        pair.reactor.pump([10] * 5)
+    assert received.partition(b"\r\n\r\n")[2] == CONTENT
+    assert pair.reactor.seconds() > 10 * IDLE_TIMEOUT
+
+
+@pytest.mark.parametrize("path", [b"/at-once", b"/as-taken"])
+def test_who_takes_nothing_any_more_is_given_up(pair: Pair, path: bytes) -> None:
+    ask(pair, path)
+    assert pair.drink(500_000)
+    pair.reactor.pump([10] * 20)
+    assert pair.transport.disconnected
+    assert not pair.reactor.getDelayedCalls()
+
+
+def test_who_has_taken_all_may_ask_again_as_long_as_after_any_answer(pair: Pair) -> None:
+    ask(pair, b"/at-once")
+    while pair.drink(1 << 20):
+        pass
+    pair.reactor.advance(IDLE_TIMEOUT - 1)
+    assert not pair.transport.disconnecting
+    ask(pair, b"/at-once")
+    while pair.drink(1 << 20):
+        pass
+    pair.reactor.advance(IDLE_TIMEOUT - 1)
+    assert not pair.transport.disconnecting
+    pair.reactor.advance(2)
+    assert pair.transport.disconnecting
