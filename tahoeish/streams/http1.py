@@ -86,7 +86,7 @@ class Http1Channel(HTTPChannel):
     def dataReceived(self, data: bytes | memoryview) -> None:
         if isinstance(data, bytes):
             super().dataReceived(data)
-        elif self._in_body and not self._buffer and not self.paused and not self._busyReceiving:
+        elif self._takes_all_at_once:
             self.rawDataReceived(data)  # type: ignore[arg-type]
         else:
             super().dataReceived(bytes(data))
@@ -148,8 +148,10 @@ class Http1Channel(HTTPChannel):
         request.body_malformed()
 
     @property
-    def _in_body(self) -> bool:
-        return not self.line_mode and not self._handlingRequest
+    def _takes_all_at_once(self) -> bool:
+        """What comes in is all of a body, and the parser is free: it keeps none of it."""
+        in_body = not self.line_mode and not self._handlingRequest
+        return in_body and not self._buffer and not self.paused and not self._busyReceiving
 
     def _keep_paused(self) -> None:
         if self.requests and self.requests[-1].receiving_body and not self.requests[-1].body.wants_flow:

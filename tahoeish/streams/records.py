@@ -37,6 +37,7 @@ AT_ONCE = 512 * 1024
 The most that is given to the socket in one go: each costs both sides a turn of their reactors. A client takes as much
 from it, a server what the request says.
 """
+
 WORTH_A_VIEW = 64 * 1024
 """Content of this size isn't copied for a protocol that `takes_views`, but handed on as a memoryview."""
 

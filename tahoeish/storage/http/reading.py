@@ -63,17 +63,16 @@ class ShareSender:
             share, piece = opened
         else:
             share = kept
+        answered = False
         try:
             await self._answer(call.request, share, ranged, wanted, piece, in_turn)
-        except BaseException:
-            if not share.closed:
+            answered = True
+        finally:
+            if answered and recent is not None and ranged and not share.closed:
+                recent.keep(call.storage_index, call.number, share)
+            elif not share.closed:
                 # After what a thread may still be reading.
                 in_turn(share.close)
-            raise
-        if recent is not None and ranged and not share.closed:
-            recent.keep(call.storage_index, call.number, share)
-        elif not share.closed:
-            in_turn(share.close)
 
     async def _answer(
         self,
