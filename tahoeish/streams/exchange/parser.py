@@ -56,8 +56,9 @@ class AnswerParser:
         self._missing = 0
         # What was too little to be understood.
         self._rest = b""
-        # Takes what is there, and gives what it leaves; None is for more that it would need.
-        self._read: Callable[[bytes], bytes | None] = self._read_head
+        # Takes what is there, and gives what it leaves; None is for more that it would need. A function and no method:
+        # that would hold the parser, which holds it, and all that has come would wait for the collector of cycles.
+        self._read: Callable[[AnswerParser, bytes], bytes | None] = AnswerParser._read_head
         self._ends_with_connection = False
 
     def receive(self, data: bytes | memoryview) -> None:
@@ -72,7 +73,7 @@ class AnswerParser:
                 # Nobody has asked for that.
                 self.keeps = False
                 return
-            left = self._read(data)
+            left = self._read(self, data)
             if left is None:
                 self._rest = data
                 return
@@ -80,13 +81,13 @@ class AnswerParser:
 
     def _without_content(self, data: memoryview) -> bytes:
         """Takes the head of the answer, if it is there, and the content behind it. Gives the rest."""
-        if self._read == self._read_head and not self._rest:
+        if self._read is AnswerParser._read_head and not self._rest:
             end = bytes(data[: LONGEST_HEAD + 4]).find(b"\r\n\r\n") + 4
             if end < 4:
                 return bytes(data)
             self.receive(bytes(data[:end]))
             data = data[end:]
-        if self._read == self._read_measured and self.answer is None:
+        if self._read is AnswerParser._read_measured and self.answer is None:
             content, data = data[: self._missing], data[self._missing :]
             self._body.append(content)
             self._missing -= len(content)
@@ -132,20 +133,20 @@ class AnswerParser:
         elif coding is not None:
             if is_old or length is not None or coding.lower() != "chunked":
                 raise BadAnswer("the answer doesn't say clearly where it ends")
-            self._read = self._read_chunk_line
+            self._read = AnswerParser._read_chunk_line
         elif length is not None:
             if not _LENGTH.fullmatch(length):
                 raise BadAnswer("the answer's length is no number")
             self._missing = int(length)
             self._note(self._missing)
             if self._missing:
-                self._read = self._read_measured
+                self._read = AnswerParser._read_measured
             else:
                 self._complete()
         else:
             self._ends_with_connection = True
             self.keeps = False
-            self._read = self._read_all
+            self._read = AnswerParser._read_all
 
     # The body.
 
@@ -169,13 +170,13 @@ class AnswerParser:
             raise BadAnswer("the answer has a chunk without a length")
         self._missing = int(said[1], 16)
         self._note(self._missing)
-        self._read = self._read_chunk if self._missing else self._read_trailers
+        self._read = AnswerParser._read_chunk if self._missing else AnswerParser._read_trailers
         return left
 
     def _read_chunk(self, data: bytes) -> bytes:
         data, left = self._take(data)
         if not self._missing:
-            self._read = self._read_chunk_end
+            self._read = AnswerParser._read_chunk_end
         return left
 
     def _read_chunk_end(self, data: bytes) -> bytes | None:
@@ -183,7 +184,7 @@ class AnswerParser:
             return None
         if not data.startswith(b"\r\n"):
             raise BadAnswer("the answer has a chunk of another length than it says")
-        self._read = self._read_chunk_line
+        self._read = AnswerParser._read_chunk_line
         return data[2:]
 
     def _read_trailers(self, data: bytes) -> bytes | None:
