@@ -109,6 +109,7 @@ class ShareSet:
         self._incomplete = incomplete
         self._peer_timeout = peer_timeout
         self._clock = clock
+        # Let go of at the end, because whoever is told has this set.
         self._spoiled = spoiled
         self._whole = whole
         self._lasting = lasting
@@ -284,6 +285,7 @@ class ShareSet:
     async def forget(self) -> None:
         """Leave everything as it is, for `reopen`."""
         await together(stream.forget() for stream in self._streams.values())
+        self._spoiled = _tell_nobody
 
     # Sending.
 
@@ -317,10 +319,12 @@ class ShareSet:
         self.check_happiness()
         # A share that was lost at the very end may be whole, or half there; it isn't counted, so it must go.
         await together(stream.abort() for stream in self._streams.values() if stream.problem is not None)
+        self._spoiled = _tell_nobody
 
     async def abort(self, *, keep_committed: bool) -> None:
         """Leave nothing on any peer, as far as they let us."""
         await together(stream.abort() for stream in self._streams.values() if not (stream.committed and keep_committed))
+        self._spoiled = _tell_nobody
 
     def _share_lost(self, stream: ShareStream) -> None:
         assert stream.problem is not None
@@ -330,6 +334,10 @@ class ShareSet:
             self.check_happiness()
         except GridError as error:
             self._spoiled(error)
+
+
+def _tell_nobody(_: GridError) -> None:
+    pass
 
 
 class _Countdown:

@@ -120,7 +120,7 @@ class ShareStream:
     async def commit(self) -> None:
         await self._attempt(self.writer.commit())
         self.committed = self.problem is None
-        self._stop_watching()
+        self._rest()
 
     async def abort(self) -> None:
         """Leave nothing on the peer, as far as it lets us."""
@@ -149,7 +149,7 @@ class ShareStream:
         for working in list(self._working):
             working.cancel()
         self._forget_queue()
-        self._stop_watching()
+        self._rest()
 
     # The queue.
 
@@ -252,7 +252,10 @@ class ShareStream:
         if self._working:
             self._watch_call = self._clock.callLater(min(self._working.values()) - now, self._look_at_the_clock)
 
-    def _stop_watching(self) -> None:
+    def _rest(self) -> None:
+        """Nothing more is done, nor told."""
+        # Whoever was to be told has this stream; a circle of the two would keep both until the collector comes.
+        self._lost = _tell_nobody
         for call in (self._watch_call, self._gather_call):
             if call is not None and call.active():
                 call.cancel()
@@ -263,3 +266,7 @@ class ShareStream:
             self.problem = problem
             log.warn("share {number} on {peer} is lost: {problem}", number=self.number, peer=self.peer, problem=problem)
             self._lost(self)
+
+
+def _tell_nobody(_: ShareStream) -> None:
+    pass

@@ -137,6 +137,8 @@ class Transit:
         if self._incomplete is not None and finished.cap != self._incomplete.cap:
             raise OtherEncoding
         await self.shares.finish(finished.shares)
+        # It has this one; a circle of the two would keep both until the collector comes.
+        self._road_made = None
         return finished
 
     async def undo(self) -> None:
@@ -186,6 +188,7 @@ class Transit:
         self._stop_attempts()
         if self._road_made is not None:
             self._road_made.abandon()
+            self._road_made = None
 
     def _fail(self, error: Exception) -> None:
         if self._fatal is None:

@@ -1,12 +1,13 @@
 """
-The C library's heap, where large buffers and all that OpenSSL has of a connection lie.
+The C library's heap, where large buffers and all that OpenSSL has of a connection lie, and Python's collector.
 
-Elsewhere than with glibc there are no such knobs, or no need for them; then nothing of this has an effect.
+Elsewhere than with glibc the heap has no such knobs, or no need for them; then nothing of this has an effect on it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,12 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 _MIB = 1024 * 1024
 
 LOOK_SECONDS = 1.0
+
+WORTH_COLLECTING = 500
+"""New objects: fewer than two uploads leave that break off."""
+
+MOST_NEW_OBJECTS = 50_000
+"""In a second. Then the collector comes by itself."""
 
 QUIET_LOOKS = 3
 """After so many without transfers none is about to begin, which would have to have the same memory cleared again."""
@@ -40,6 +47,26 @@ def keep_large_buffers() -> None:
         library.mallopt(ARENA_MAX, 2)
 
 
+def set_aside_what_stays() -> None:
+    """
+    What there is by now, modules above all, is there until the end, and the collector of cycles needn't look at it
+    again. From now on it comes when `HeapCare` calls it: by itself, it would come several times for each small file,
+    whose objects are hardly ever in cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(MOST_NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
+def collect_cycles() -> None:
+    """
+    Whatever broke off leaves errors, whose frames hold pieces of files. That is the only large thing in cycles, and
+    mustn't wait for long.
+    """
+    if gc.get_count()[0] >= WORTH_COLLECTING:
+        gc.collect()
+
+
 def give_back() -> None:
     """Blocks, for milliseconds. All pages in which nothing lies."""
     with suppress(OSError, AttributeError):
@@ -47,7 +74,10 @@ def give_back() -> None:
 
 
 class HeapCare:
-    """Gives back what transfers have left behind, once there have been none for a while. `busy`: there are some now."""
+    """
+    Once a second, looks for what is left over in cycles; gives back what transfers have left behind, once there have
+    been none for a while. `busy`: there are some now.
+    """
 
     def __init__(
         self,
@@ -56,9 +86,11 @@ class HeapCare:
         run_in_thread: ThreadRunner,
         clock: IReactorTime,
         give_back: Callable[[], None] = give_back,
+        collect: Callable[[], None] = collect_cycles,
     ) -> None:
         self._busy = busy
         self._give_back = partial(run_in_thread, give_back)
+        self._collect = collect
         self._quiet_looks = QUIET_LOOKS
         self._recurring = Recurring(self._look, LOOK_SECONDS, clock, doing="giving memory back")
 
@@ -69,6 +101,7 @@ class HeapCare:
         await self._recurring.stop()
 
     async def _look(self) -> float:
+        self._collect()
         if self._busy():
             self._quiet_looks = 0
         else:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from tahoeish.node.background import NodeService
 from tahoeish.node.config import Config, ConfigError
 from tahoeish.node.directory import NodeDirectoryError, RunningNodeDirectory
-from tahoeish.node.heap import HeapCare, keep_large_buffers
+from tahoeish.node.heap import HeapCare, keep_large_buffers, set_aside_what_stays
 from tahoeish.node.storage_service import StorageService
 from tahoeish.node.surroundings import Alone, Surroundings
 from tahoeish.storage.nurl import Nurl
@@ -123,6 +123,7 @@ class Node(NodeService):
             self.missing_peers = self._gateway.missing_peers
             self.without_users = self._gateway.without_users
         self._heap_care.start()
+        set_aside_what_stays()
 
     def _storage_service(self, directory: RunningNodeDirectory) -> StorageService:
         return StorageService(

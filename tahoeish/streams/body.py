@@ -87,9 +87,6 @@ class Flow(Protocol):
     def invite(self) -> None:
         """The body is wanted: tell a client that waits for `100 Continue`."""
 
-    def answer_early(self) -> None:
-        """The response is written but the body isn't in: see to it that the client can read the response."""
-
     def abort(self) -> None:
         """Drop the connection at once."""
 

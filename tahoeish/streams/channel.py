@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class RequestFlow(Flow, Protocol):
-    """One request on its way."""
+    """
+    One request on its way.
+
+    It is told of its request, and doesn't keep it: a circle of the two would keep all that the request has brought
+    until the collector comes.
+    """
 
     def noted(self, size: int, remaining: int | None) -> None:
         """So many bytes of the body have come in, and as many are still to come, if that is known."""
@@ -30,8 +35,11 @@ class RequestFlow(Flow, Protocol):
     def close(self) -> None:
         """The body's last byte is in, or nobody waits for it any more."""
 
-    def before_early_answer(self) -> None:
+    def before_early_answer(self, request: StreamingRequest) -> None:
         """The head of a response is about to be written while the body isn't in."""
+
+    def answer_early(self, request: StreamingRequest) -> None:
+        """The response is written but the body isn't in: see to it that the client can read the response."""
 
     def write_interim(self, code: int, headers: Mapping[bytes, bytes]) -> None:
         """Write the head of a response that isn't the last one."""

@@ -180,7 +180,6 @@ class Http1Flow:
         self, channel: Http1Channel, request: StreamingRequest, *, linger_bytes: int, linger_seconds: float
     ) -> None:
         self._channel = channel
-        self._request = request
         self._linger_bytes = linger_bytes
         self._linger_seconds = linger_seconds
         self._linger_call: IDelayedCall | None = None
@@ -233,14 +232,14 @@ class Http1Flow:
         self.close()
         self._transport.abortConnection()
 
-    def before_early_answer(self) -> None:
-        rest = self._request.body.remaining
-        if self._expected or rest is None or rest > SHORT_REST or self._request.body.error is not None:
+    def before_early_answer(self, request: StreamingRequest) -> None:
+        rest = request.body.remaining
+        if self._expected or rest is None or rest > SHORT_REST or request.body.error is not None:
             self._channel.persistent = False
-            self._request.setHeader(b"Connection", b"close")
+            request.setHeader(b"Connection", b"close")
 
-    def answer_early(self) -> None:
-        self._request.body.discard()
+    def answer_early(self, request: StreamingRequest) -> None:
+        request.body.discard()
         self._linger_call = self._channel.callLater(self._linger_seconds, self.abort)
         if not self._channel.persistent and not self._channel.isSecure():
             half_close = getattr(self._transport, "loseWriteConnection", None)

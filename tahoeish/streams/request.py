@@ -36,6 +36,7 @@ from tahoeish.streams.body import (
     Piece,
 )
 from tahoeish.streams.channel import Channel, RequestFlow
+from tahoeish.streams.failures import forget_frames
 from tahoeish.streams.http1 import Http1Channel
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class StreamingRequest(server.Request):
         if isinstance(data, memoryview) and not self._takes_views:
             data = bytes(data)
         if not self.startedWriting and not self._content_in and not self._disconnected:
-            self._flow.before_early_answer()
+            self._flow.before_early_answer(self)
         super().write(data)
 
     @property
@@ -234,7 +235,7 @@ class StreamingRequest(server.Request):
             self.write(b"")
         self._end_chunks()
         self._answered = True
-        self._flow.answer_early()
+        self._flow.answer_early(self)
 
     @property
     def disconnected(self) -> bool:
@@ -288,8 +289,9 @@ class StreamingRequest(server.Request):
                 self.finish()
             else:
                 await self._serve_buffered(resource)
-        except (Exception, CancelledError):
+        except (Exception, CancelledError) as error:
             self._fail(Failure())
+            forget_frames(error)
 
     def _parse_target(self) -> None:
         if self.clientproto == b"HTTP/1.1" and len(self.requestHeaders.getRawHeaders(b"Host") or []) != 1:

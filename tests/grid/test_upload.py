@@ -13,6 +13,7 @@ from tahoeish.chk.errors import WrongLength
 from tahoeish.grid.errors import GridFull, UploadUnhappy
 from tahoeish.grid.road import MOST_SEGMENTS
 from tahoeish.streams.body import ClientGone
+from tests.cycles import without_collector
 from tests.grid.faults import failing, full, stalling
 from tests.grid.gridtools import STALL_SECONDS, FolderGrid, Tap, content, failure_of, pieces, succeeded
 
@@ -43,6 +44,21 @@ def test_small_files_are_their_own_cap(grid: FolderGrid, size: int, known: bool)
     uploaded = succeeded(grid.upload(content(size), size if known else None))
     assert uploaded.cap == LiteralCap(content(size))
     assert grid.files() == []
+
+
+@pytest.mark.parametrize("size", [4096, 50_000])
+def test_nothing_of_a_file_is_under_way_once_it_is_stored(grid: FolderGrid, size: int) -> None:
+    with without_collector():
+        succeeded(grid.upload(content(size)))
+        assert not list(grid.uploader.under_way)
+
+
+@pytest.mark.parametrize("size", [4096, 50_000])
+def test_nothing_of_it_is_under_way_either_when_peers_are_lost(grid: FolderGrid, size: int) -> None:
+    grid.peers[0].fault = failing("write")
+    with without_collector():
+        succeeded(grid.upload(content(size)))
+        assert not list(grid.uploader.under_way)
 
 
 def test_each_peer_gets_one_share(grid: FolderGrid) -> None:

@@ -1,16 +1,25 @@
-"""What transfers leave behind in the C library's heap goes back to the system."""
+"""What transfers leave behind goes back: cycles to the C library's heap, and its free pages to the system."""
 
 from __future__ import annotations
 
 import platform
+import weakref
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from tahoeish.node.heap import LOOK_SECONDS, QUIET_LOOKS, HeapCare, give_back
+from tahoeish.node.heap import (
+    LOOK_SECONDS,
+    QUIET_LOOKS,
+    WORTH_COLLECTING,
+    HeapCare,
+    collect_cycles,
+    give_back,
+)
 from tahoeish.streams.threads import direct
+from tests.cycles import without_collector
 
 MIB = 1024 * 1024
 
@@ -19,8 +28,15 @@ class Node:
     def __init__(self) -> None:
         self.busy = False
         self.given_back = 0
+        self.collected = 0
         self.clock = Clock()
-        self.care = HeapCare(lambda: self.busy, run_in_thread=direct, clock=self.clock, give_back=self._give_back)
+        self.care = HeapCare(
+            lambda: self.busy,
+            run_in_thread=direct,
+            clock=self.clock,
+            give_back=self._give_back,
+            collect=self._collect,
+        )
         self.care.start()
 
     def looks(self, count: int) -> None:
@@ -28,6 +44,9 @@ class Node:
 
     def _give_back(self) -> None:
         self.given_back += 1
+
+    def _collect(self) -> None:
+        self.collected += 1
 
 
 def test_memory_is_given_back_once_when_there_have_been_no_transfers_for_a_while() -> None:
@@ -57,6 +76,31 @@ def test_nothing_is_given_back_where_nothing_was_transferred() -> None:
     node = Node()
     node.looks(3 * QUIET_LOOKS)
     assert node.given_back == 0
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_cycles_are_looked_for_each_time(busy: bool) -> None:
+    node = Node()
+    node.busy = busy
+    node.looks(5)
+    assert node.collected == 5
+
+
+class Circle:
+    """Nobody but the collector finds it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_many_new_cycles_are_collected_and_few_are_not_worth_it() -> None:
+    with without_collector():
+        few = weakref.ref(Circle())
+        collect_cycles()
+        assert few() is not None
+        many = [weakref.ref(Circle()) for _ in range(WORTH_COLLECTING)]
+        collect_cycles()
+        assert [circle for circle in [few, *many] if circle() is not None] == []
 
 
 def test_nobody_looks_any_more_after_the_end() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -11,6 +13,7 @@ from zope.interface import implementer
 
 from tahoeish.streams.body import (
     HIGH_WATER,
+    BodyError,
     BodyMalformed,
     BodyOverdue,
     BodyStream,
@@ -27,6 +30,7 @@ from tahoeish.streams.request import (
     IStreamingResource,
     StreamingRequest,
 )
+from tests.cycles import without_collector
 from tests.streams.wire import Connection, Recorder, Refuser, answer
 
 PUT = b"PUT /f HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
@@ -50,6 +54,26 @@ class Waiter(Resource):
             await self.go
         finally:
             self.cancelled = request.disconnected
+        async for _ in body:
+            pass
+        answer(request, 200, b"done")
+
+
+@implementer(IStreamingResource)
+class Forgetter(Resource):
+    """Keeps nothing of a request. Refuses what comes to `/refused` before it has read it."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[weakref.ref[StreamingRequest]] = []
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        self.asked.append(weakref.ref(request))
+        if request.path == b"/refused":
+            answer(request, 413, b"no")
+            return
         async for _ in body:
             pass
         answer(request, 200, b"done")
@@ -516,3 +540,38 @@ def test_http_1_1_without_host_is_refused() -> None:
     connection = Connection(Recorder())
     connection.send(b"GET / HTTP/1.1\r\n\r\n")
     assert connection.received().startswith(b"HTTP/1.1 400")
+
+
+class TestLettingGo:
+    @pytest.mark.parametrize("path", [b"/f", b"/refused"])
+    def test_an_answered_request_is_let_go_while_its_connection_lasts(self, path: bytes) -> None:
+        resource = Forgetter()
+        connection = Connection(resource)
+        with without_collector():
+            for _ in range(3):
+                connection.send(PUT.replace(b"/f", path) % 6 + b"abcdef")
+            assert [asked() for asked in resource.asked[:2]] == [None, None]
+        assert connection.received().count(b"HTTP/1.1 ") == 3
+
+    def test_what_was_at_hand_when_a_body_broke_off_is_let_go(self) -> None:
+        @implementer(IStreamingResource)
+        class Holder(Resource):
+            isLeaf = True
+            held: weakref.ref[Forgetter]
+
+            async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+                something = Forgetter()
+                self.held = weakref.ref(something)
+                try:
+                    async for _ in body:
+                        pass
+                except BodyError as error:
+                    raise ClientGone("it told another one") from error
+
+        resource = Holder()
+        connection = Connection(resource)
+        connection.send(PUT % 6 + b"abc")
+        assert resource.held() is not None
+        with without_collector():
+            connection.close()
+            assert resource.held() is None

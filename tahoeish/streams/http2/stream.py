@@ -238,7 +238,6 @@ class Http2Flow:
 
     def __init__(self, stream: Http2Stream, request: StreamingRequest) -> None:
         self._stream = stream
-        self._request = request
         self._paused = False
         self._closed = False
         self._expected = take_expectation(request)
@@ -258,11 +257,11 @@ class Http2Flow:
     def abort(self) -> None:
         self._stream.abortConnection()
 
-    def before_early_answer(self) -> None:
+    def before_early_answer(self, request: StreamingRequest) -> None:
         """It is nothing special here: the stream ends, and the connection goes on."""
 
-    def answer_early(self) -> None:
-        self._request.end_early()
+    def answer_early(self, request: StreamingRequest) -> None:
+        request.end_early()
 
     def noted(self, size: int, remaining: int | None) -> None:
         """The stream counts for itself."""
@@ -285,7 +284,7 @@ class Http2Flow:
         return self._stream.sent()
 
     def _open(self) -> None:
-        stream, body = self._stream, self._request.body
+        stream, body = self._stream, self._stream.request.body
         if self._closed or stream.gone or stream.ended:
             return
         wanted = stream.site.window(body.length) if body.awaited else INITIAL_WINDOW

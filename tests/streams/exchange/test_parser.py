@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import pytest
 
 from tahoeish.streams.exchange.message import Answer
 from tahoeish.streams.exchange.parser import LONGEST_HEAD, MOST_INTERIM, AnswerParser, AnswerTooLong, BadAnswer
+from tests.cycles import without_collector
 
 LONGEST = 100
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -25,6 +27,16 @@ def parsed(
     for start in range(0, len(wire), piece):
         parser.receive(kind(wire[start : start + piece]))
     return parser
+
+
+@pytest.mark.parametrize(
+    "wire", [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize("length", [10, 50, 1000])
+def test_what_has_come_is_let_go_with_the_parser(wire: bytes, length: int) -> None:
+    with without_collector():
+        parser = weakref.ref(parsed(wire[:length]))
+        assert parser() is None
 
 
 def answer(wire: bytes) -> Answer:
