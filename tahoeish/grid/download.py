@@ -106,7 +106,7 @@ class OpenFile:
         ahead = 0
         try:
             while True:
-                while len(coming) <= ahead and (stretch := stretches.next()) is not None:
+                while len(coming) <= ahead and (stretch := stretches.next(self._downloader.budget.holders)) is not None:
                     coming.append(Deferred.fromCoroutine(self._read(stretch)))
                 if not coming:
                     return
@@ -132,7 +132,7 @@ class OpenFile:
         """The plaintext of some segments, with the lease on the memory that it takes."""
         downloader = self._downloader
         # The blocks and what becomes of them.
-        lease = await downloader.budget.lease(2 * min(len(stretch) * self.segment_size, self.cap.size))
+        lease = await downloader.budget.lease(2 * min(len(stretch) * self.segment_size, self.cap.size), self)
         reader = StretchReader(
             self._shares,
             self.cap.needed,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-LONGEST = 2 * 1024 * 1024
-"""
-Bytes: a request costs as much as many blocks do. At 3 of 10 a segment has two bytes more than 1 MiB, so one is all that
-goes into a stretch. With two of them a file comes a tenth faster, and takes twice the memory.
-"""
+LONGEST = 4 * 1024 * 1024
+"""Bytes, or a few more: a request costs as much as many blocks do."""
 
 
 class Stretches:
@@ -18,14 +15,16 @@ class Stretches:
 
     def __init__(self, segments: range, segment_size: int) -> None:
         self._start, self._stop = segments.start, segments.stop
+        self._segment_size = segment_size
         self._length = 1
-        self._longest = max(1, LONGEST // segment_size)
 
-    def next(self) -> range | None:
-        """None when there are no more."""
+    def next(self, readers: int = 1) -> range | None:
+        """None when there are no more. The more `readers` there are at the same time, the less each has at once."""
         if self._start >= self._stop:
             return None
-        start, length = self._start, self._length
+        # At 3 of 10 a segment is two bytes longer than a round number.
+        longest = max(1, round(LONGEST / self._segment_size / max(readers, 1)))
+        start, length = self._start, min(self._length, longest)
         self._start = min(start + length, self._stop)
-        self._length = min(2 * length, self._longest)
+        self._length = 2 * length
         return range(start, self._start)

@@ -175,6 +175,34 @@ def test_nobody_is_waited_for_when_the_shares_are_where_they_are_as_a_rule(grid:
     assert not grid.clock.getDelayedCalls()
 
 
+def test_who_reads_beside_others_reads_less_at_a_time(grid: FolderGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tahoeish.grid.stretches.LONGEST", 4 * 4096)
+    cap, other = grid.store(DATA), grid.store(content(50_001))
+    reads: list[str] = []
+
+    def note(what: str) -> None:
+        if what == "read":
+            reads.append(what)
+
+    def reads_of_all() -> int:
+        reads.clear()
+        for peer in grid.peers:
+            peer.fault = note
+        assert succeeded(grid.fetch(cap)) == DATA
+        return len(reads)
+
+    alone = reads_of_all()
+    for peer in grid.peers:
+        peer.fault = stalling("read", after=4)
+    beside = Deferred.fromCoroutine(grid.fetch(other))
+    assert grid.reading.holders == 1
+    assert reads_of_all() > alone
+    beside.cancel()
+    failure_of(beside)
+    assert grid.held() == 0 and grid.reading.holders == 0
+    assert reads_of_all() == alone
+
+
 class TestLagging:
     def test_another_peer_is_asked_long_before_one_counts_as_stalled(self, grid: FolderGrid) -> None:
         cap = grid.store(DATA)
