@@ -75,8 +75,8 @@ def give_back() -> None:
 
 class HeapCare:
     """
-    Once a second, looks for what is left over in cycles; gives back what transfers have left behind, once there have
-    been none for a while. `busy`: there are some now.
+    Looks for what is left over in cycles, once a second or less often; gives back what transfers have left behind, once
+    there have been none for a while. `busy`: there are some now.
     """
 
     def __init__(
@@ -91,6 +91,8 @@ class HeapCare:
         self._busy = busy
         self._give_back = partial(run_in_thread, give_back)
         self._collect = collect
+        self._clock = clock
+        self._looks_without_collecting = 0
         self._quiet_looks = QUIET_LOOKS
         self._recurring = Recurring(self._look, LOOK_SECONDS, clock, doing="giving memory back")
 
@@ -101,7 +103,7 @@ class HeapCare:
         await self._recurring.stop()
 
     async def _look(self) -> float:
-        self._collect()
+        self._collect_now_and_then()
         if self._busy():
             self._quiet_looks = 0
         else:
@@ -109,3 +111,12 @@ class HeapCare:
             if self._quiet_looks == QUIET_LOOKS:
                 await self._give_back()
         return 0
+
+    def _collect_now_and_then(self) -> None:
+        """For no more than a hundredth of the time, however much there is to look at."""
+        if self._looks_without_collecting:
+            self._looks_without_collecting -= 1
+            return
+        begun = self._clock.seconds()
+        self._collect()
+        self._looks_without_collecting = int(100 * (self._clock.seconds() - begun) / LOOK_SECONDS)

@@ -29,6 +29,7 @@ class Node:
         self.busy = False
         self.given_back = 0
         self.collected = 0
+        self.collecting_takes = 0.0
         self.clock = Clock()
         self.care = HeapCare(
             lambda: self.busy,
@@ -47,6 +48,7 @@ class Node:
 
     def _collect(self) -> None:
         self.collected += 1
+        self.clock.rightNow += self.collecting_takes
 
 
 def test_memory_is_given_back_once_when_there_have_been_no_transfers_for_a_while() -> None:
@@ -84,6 +86,13 @@ def test_cycles_are_looked_for_each_time(busy: bool) -> None:
     node.busy = busy
     node.looks(5)
     assert node.collected == 5
+
+
+def test_what_takes_long_to_look_through_is_looked_through_less_often() -> None:
+    node = Node()
+    node.collecting_takes = 0.045
+    node.looks(50)
+    assert node.collected == 10
 
 
 class Circle:
