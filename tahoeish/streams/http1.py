@@ -21,7 +21,8 @@ from zope.interface import implementer
 from tahoeish.streams.channel import take_expectation
 from tahoeish.streams.gathering import Gathering
 from tahoeish.streams.records import BatchingTLSTransport
-from tahoeish.streams.straight import send_now, unsent
+from tahoeish.streams.slowness import Patience, unsent
+from tahoeish.streams.straight import send_now
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
@@ -48,11 +49,10 @@ class Http1Channel(HTTPChannel):
 
     _settling = False
     _suspended_timeout: float | None = None
-    _unsent: int | None = None
-    """As it was when the client last seemed to be idle."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._patience = Patience()
         self.site.connected(1)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -118,7 +118,7 @@ class Http1Channel(HTTPChannel):
         if isinstance(self.transport, BatchingTLSTransport):
             # The end of an answer waits for nothing that could go with it.
             self.transport.flush()
-        self._unsent = None
+        self._patience.renew()
         super().requestDone(request)
 
     def allContentReceived(self) -> None:
@@ -132,8 +132,7 @@ class Http1Channel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """Twisted counts from the end of an answer, which a slow client may not have read by now."""
-        before, self._unsent = self._unsent, unsent(self.transport)
-        if self._unsent and (before is None or self._unsent < before):
+        if self._patience.lasts(unsent(self.transport)):
             self.setTimeout(self.timeOut)
         else:
             super().timeoutConnection()

@@ -1,5 +1,5 @@
 """
-Large pieces straight to the socket, and what a transport still has of those that it couldn't take.
+Large pieces straight to the socket.
 
 A transport keeps what it is given until its reactor's next turn, joins it with what came before, and cuts it up for the
 socket: for what the socket would take at once, that is two copies and a turn too many.
@@ -27,12 +27,3 @@ def send_now(transport: Any, data: memoryview) -> int:
         return 0
     taken = transport.writeSomeData(data)  # type: ignore[arg-type]
     return taken if isinstance(taken, int) else 0
-
-
-def unsent(transport: Any) -> int:
-    """How much waits in it for the socket; 0 where that can't be told."""
-    connection = getattr(transport, "transport", transport)
-    if not isinstance(connection, Connection):
-        return 0
-    waiting: int = len(connection.dataBuffer) - connection.offset + connection._tempDataLen
-    return waiting

@@ -31,17 +31,23 @@ class Teller(Resource):
         if request.path == b"/at-once":
             answer(request, 200, CONTENT)
             return
+        if request.path == b"/little":
+            answer(request, 200, CONTENT[:100_000])
+            return
         request.setHeader(b"Content-Length", b"%d" % len(CONTENT))
         async with streaming(request, request.site.reactor, IDLE_TIMEOUT, piece=len(CONTENT)) as writer:
             await writer.write(CONTENT[:1000])
             await writer.write(CONTENT[1000:])
 
 
+def site_at(reactor: SocketReactor) -> StreamingSite:
+    return StreamingSite(Teller(), reactor=reactor, limits=BodyLimits(idle_timeout=IDLE_TIMEOUT))
+
+
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     reactor = SocketReactor()
-    site = StreamingSite(Teller(), reactor=reactor, limits=BodyLimits(idle_timeout=IDLE_TIMEOUT))
-    channel = site.buildProtocol(PEER)
+    channel = site_at(reactor).buildProtocol(PEER)
     assert channel is not None
     with Pair(channel, reactor) as made:
         channel.makeConnection(made.transport)
@@ -85,3 +91,33 @@ def test_who_has_taken_all_may_ask_again_as_long_as_after_any_answer(pair: Pair)
     assert not pair.transport.disconnecting
     pair.reactor.advance(2)
     assert pair.transport.disconnecting
+
+
+def test_what_lies_in_the_socket_is_waited_for_as_well(pair: Pair) -> None:
+    ask(pair, b"/little")
+    received = pair.drink(1000)
+    assert not pair.transport.dataBuffer and not pair.transport._tempDataBuffer
+    for _ in range(2):
+        pair.reactor.advance(IDLE_TIMEOUT + 1)
+        assert not pair.transport.disconnecting
+        # A socket lets go of what was written in pieces of up to 36 KiB.
+        received += pair.drink(45_000)
+    while piece := pair.drink(100_000):
+        received += piece
+    assert received.endswith(CONTENT[:100_000])
+    pair.reactor.advance(IDLE_TIMEOUT + 1)
+    assert pair.transport.disconnecting
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_connection_of_http2_is_idle_when_its_client_has_everything(reads: bool) -> None:
+    reactor = SocketReactor()
+    connection = site_at(reactor).build_http2()
+    with Pair(connection, reactor) as pair:
+        connection.makeConnection(pair.transport)
+        pair.drink(100_000 if reads else 1)
+        reactor.advance(IDLE_TIMEOUT + 1)
+        assert bool(pair.transport.disconnecting) is reads
+        reactor.advance(IDLE_TIMEOUT + 1)
+        assert pair.transport.disconnecting
+        connection.connectionLost()

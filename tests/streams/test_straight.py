@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
-from tahoeish.streams.straight import WORTH_IT, send_now, unsent
+from tahoeish.streams.straight import WORTH_IT, send_now
 from tests.streams.socket_pair import Pair
 
 
@@ -66,26 +66,3 @@ def test_nothing_passes_by_what_lies_around_a_socket(pair: Pair) -> None:
 def test_nothing_passes_by_tls_that_has_begun_on_the_socket_itself(pair: Pair) -> None:
     pair.transport.TLS = True
     assert send_now(pair.transport, memoryview(bytes(WORTH_IT))) == 0
-
-
-def test_what_waits_is_counted_until_the_socket_has_it(pair: Pair) -> None:
-    much = bytes(1 << 23)
-    pair.transport.write(much)
-    assert unsent(pair.transport) == len(much)
-    pair.transport.doWrite()
-    in_the_socket = len(much) - unsent(pair.transport)
-    assert 0 < in_the_socket < len(much)
-    pair.transport.write(b"more")
-    assert unsent(pair.transport) == len(much) - in_the_socket + 4
-    received = b""
-    while piece := pair.drink(1 << 20):
-        received += piece
-    assert received == much + b"more" and unsent(pair.transport) == 0
-
-
-def test_what_waits_below_tls_is_counted_and_what_isn_t_a_socket_has_nothing(pair: Pair) -> None:
-    pair.transport.write(b"12345")
-    around = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
-    around.transport = pair.transport
-    assert unsent(around) == 5
-    assert unsent(Any) == 0

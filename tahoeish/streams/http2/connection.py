@@ -30,6 +30,7 @@ from twisted.web._http2 import _END_STREAM_SENTINEL, H2Connection
 
 from tahoeish.streams.http2.stream import Http2Stream
 from tahoeish.streams.http2.talk import TalkAllowance, is_idle
+from tahoeish.streams.slowness import Patience, unsent
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest, StreamingSite
@@ -86,7 +87,7 @@ class Http2Connection(H2Connection):
         self.site = self.factory = site
         self.requestFactory = site.requestFactory
         self.callLater = site.reactor.callLater
-        self.timeOut = self._patience = site.timeOut
+        self.timeOut = self._idle_timeout = site.timeOut
         self.conn = _Frames(h2.config.H2Configuration(client_side=False, header_encoding=None))
         self.conn.local_settings = Settings(
             client=False,
@@ -98,6 +99,7 @@ class Http2Connection(H2Connection):
         # Also before the client has agreed.
         self.conn.decoder.max_header_list_size = MAX_HEADERS
         self._maxBufferedControlFrameBytes = MAX_WAITING_CONTROL_BYTES
+        self._patience = Patience()
         self._talk = TalkAllowance(site.reactor.seconds())
         self._aborted: set[StreamingRequest] = set()
         self._refused: list[int] = []
@@ -337,9 +339,13 @@ class Http2Connection(H2Connection):
         elif self._retiring:
             self._close()
         else:
-            self.setTimeout(self._patience)
+            self._patience.renew()
+            self.setTimeout(self._idle_timeout)
 
     def timeoutConnection(self) -> None:
+        if self._patience.lasts(unsent(self.transport)):
+            self.setTimeout(self._idle_timeout)
+            return
         self.conn.close_connection(ErrorCodes.NO_ERROR)
         self._close()
 
