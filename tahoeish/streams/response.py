@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tahoeish.streams.body import ClientGone
+from tahoeish.streams.slowness import Patience
 
 if TYPE_CHECKING:
     from tahoeish.streams.request import StreamingRequest
@@ -40,7 +41,7 @@ class ResponseWriter:
         self._piece = self._smallest = piece
         self._paused = False
         self._waiting_since = 0.0
-        self._unsent = 0
+        self._patience = Patience()
         self._drained: Deferred[None] | None = None
         self._idle_call: IDelayedCall | None = None
 
@@ -87,7 +88,7 @@ class ResponseWriter:
             return
         self._waiting_since = self._clock.seconds()
         self._drained = Deferred(self._forget)
-        self._unsent = self._request.unsent
+        self._patience.renew(self._request.unsent)
         self._watch_idle()
         await self._drained
 
@@ -110,9 +111,7 @@ class ResponseWriter:
 
     def _check_idle(self) -> None:
         self._idle_call = None
-        before, self._unsent = self._unsent, self._request.unsent
-        if self._unsent < before:
-            # It takes what there is, only not all of it in this time.
+        if self._patience.lasts(self._request.unsent):
             self._watch_idle()
             return
         self._request.abort()

@@ -33,9 +33,9 @@ class Patience:
     def __init__(self) -> None:
         self._before: int | None = None
 
-    def renew(self) -> None:
-        """Something new was written, or asked."""
-        self._before = None
+    def renew(self, waiting: int | None = None) -> None:
+        """Something new was written, or asked. `waiting`: how much waits for the client now, if that is known."""
+        self._before = waiting
 
     def lasts(self, waiting: int) -> bool:
         """It does while what waits for the client has become less since the last time, or this is the first time."""

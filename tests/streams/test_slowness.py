@@ -74,3 +74,11 @@ def test_it_is_as_long_as_ever_after_something_new() -> None:
     assert patience.lasts(3) and not patience.lasts(3)
     patience.renew()
     assert patience.lasts(9)
+
+
+def test_nothing_taken_since_something_new_is_the_end_of_it() -> None:
+    patience = Patience()
+    patience.renew(9)
+    assert not patience.lasts(9)
+    patience.renew(9)
+    assert patience.lasts(8)
