@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from twisted.internet.task import Clock
 
 from tahoeish.node.heap import (
     LOOK_SECONDS,
+    MOST_NEW_OBJECTS,
     QUIET_LOOKS,
     WORTH_COLLECTING,
     HeapCare,
@@ -110,6 +113,18 @@ def test_many_new_cycles_are_collected_and_few_are_not_worth_it() -> None:
         many = [weakref.ref(Circle()) for _ in range(WORTH_COLLECTING)]
         collect_cycles()
         assert [circle for circle in [few, *many] if circle() is not None] == []
+
+
+def test_the_collector_passes_by_what_was_there_at_the_start_and_comes_seldom() -> None:
+    program = """
+import gc
+from tahoeish.node.heap import set_aside_what_stays
+set_aside_what_stays()
+print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold()[0])
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    set_aside, looked_at, new_ones = map(int, said.split())
+    assert set_aside > 10_000 > looked_at and new_ones == MOST_NEW_OBJECTS
 
 
 def test_nobody_looks_any_more_after_the_end() -> None:
