@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from tahoeish.node.config import Config, ConfigError, Problem, default_text, par
 
 SECRET_LENGTH = 32
 ENVIRONMENT_VARIABLE = "TAHOEISH_NODE_DIR"
+
+LEFTOVERS_SECONDS, LEFTOVERS_PAUSE = 15.0, 0.02
+"""What the workers of a node that was killed get to clean up and end, and how often to look."""
 
 
 class NodeDirectoryError(Exception):
@@ -144,18 +148,33 @@ class OpenNodeDirectory(RunningNodeDirectory):
         with told(f"cannot lock {self.lock_path}"):
             lock = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(lock)
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        except BlockingIOError as error:
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-            os.close(lock)
-            who = f"process {holder}" if holder else "another process"
-            raise NodeDirectoryError(f"{who} already runs the node in {self.path}") from error
         except OSError as error:
             os.close(lock)
             raise NodeDirectoryError(f"cannot lock {self.lock_path}: {error.strerror}") from error
+        except BaseException:
+            os.close(lock)
+            raise
         return lock
+
+    def _take(self, lock: int) -> None:
+        deadline = time.monotonic() + LEFTOVERS_SECONDS
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+                # Who took the lock may have been killed. Its workers have it still, and notice that they are alone.
+                if not holder.isdecimal() or _runs(int(holder)):
+                    who = f"process {holder}" if holder else "another process"
+                    raise NodeDirectoryError(f"{who} already runs the node in {self.path}") from error
+                if time.monotonic() > deadline:
+                    raise NodeDirectoryError(
+                        f"workers that process {holder} has left behind still run the node in {self.path}; end them"
+                    ) from error
+            time.sleep(LEFTOVERS_PAUSE)
 
     def _complete(self, random_bytes: Callable[[int], bytes]) -> None:
         self.private_path.mkdir(mode=0o700, exist_ok=True)
@@ -189,6 +208,17 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # It is somebody else's.
+        return True
+    return True
 
 
 @contextmanager

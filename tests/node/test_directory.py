@@ -5,6 +5,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from tahoeish.chk import base32
+from tahoeish.node import directory as directory_module
 from tahoeish.node.config import ConfigError, default_text
 from tahoeish.node.directory import NodeDirectory, NodeDirectoryError, OpenNodeDirectory, chosen_path
 
@@ -143,6 +146,24 @@ class TestLock:
             other.wait()
             OpenNodeDirectory(path, random_bytes).close()
 
+    def test_left_to_workers_by_one_that_was_killed_comes_free_with_their_end(
+        self, path: Path, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        with lock_of_the_dead(path) as let_go, ThreadPoolExecutor() as threads:
+            opening = threads.submit(OpenNodeDirectory, path, random_bytes)
+            let_go()
+            opening.result().close()
+
+    def test_of_workers_that_never_end_is_refused(
+        self, path: Path, random_bytes: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(directory_module, "LEFTOVERS_SECONDS", 0.05)
+        with (
+            lock_of_the_dead(path),
+            pytest.raises(NodeDirectoryError, match=r"^workers that process \d+ has left behind still run "),
+        ):
+            OpenNodeDirectory(path, random_bytes)
+
     def test_is_let_go_at_the_end(self, path: Path, random_bytes: Callable[[int], bytes]) -> None:
         OpenNodeDirectory(path, random_bytes).close()
         OpenNodeDirectory(path, random_bytes).close()
@@ -209,6 +230,19 @@ class TestConfig:
 )
 def test_the_place_of_a_node(option: str | None, environ: dict[str, str], expected: Path) -> None:
     assert chosen_path(option, environ) == expected
+
+
+@contextmanager
+def lock_of_the_dead(path: Path) -> Iterator[Callable[[], None]]:
+    """A process that has inherited the lock of one that is no more; the call lets it end."""
+    program = (
+        "import os, subprocess, sys; from pathlib import Path; from tahoeish.node.directory import OpenNodeDirectory;"
+        "lock = OpenNodeDirectory(Path(sys.argv[1]), bytes).lock; subprocess.Popen(['cat'], pass_fds=[lock])"
+    )
+    reading, writing = os.pipe()
+    with open(writing, "wb") as end, open(reading, "rb") as beginning:
+        subprocess.run([sys.executable, "-c", program, str(path)], stdin=beginning, check=True)
+        yield end.close
 
 
 def interrupted_at(number: int, call: Callable[..., Any]) -> Callable[..., Any]:

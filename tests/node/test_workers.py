@@ -199,6 +199,17 @@ class TestDeath:
         node.start()
         assert node.get("/uri/URI:LIT:me").body == b"a"
 
+    def test_after_a_kill_the_node_starts_at_once(self, node: NodeProcess) -> None:
+        for _ in range(3):
+            node.start()
+            node.stop(signal.SIGKILL)
+            # Its second worker has just been launched then, and takes a while to notice anything.
+            (node.directory / "private/peers.json").unlink()
+            node.launch()
+            wait_until((node.directory / "private/peers.json").exists, "it has begun")
+            node.stop(signal.SIGKILL)
+        assert "already runs" not in node.said
+
 
 class TestStop:
     def test_transfers_in_both_are_finished(self, node: NodeProcess) -> None:

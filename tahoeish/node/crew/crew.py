@@ -118,6 +118,10 @@ class Crew(NodeService):
             await self._listen(self.config.storage.listen)
         await self._listen(self.config.gateway.listen)
         self._board = Board.make(len(self._workers))
+        # Whatever could end this process before it hears signals would leave workers behind, and they hold the lock.
+        running: Deferred[None] = Deferred()
+        self._reactor.callWhenRunning(running.callback, None)
+        await running
         for worker in self._workers:
             worker.launch()
         # The first one alone: it makes what isn't there yet, and brings the catalogue up to date.
