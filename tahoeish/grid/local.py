@@ -8,8 +8,8 @@ the file `permutation-seed`. A folder without that file is taken for an empty mo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,37 +19,30 @@ from zope.interface import implementer
 
 from tahoeish.chk import base32
 from tahoeish.chk.buffers import Buffer
+from tahoeish.grid.local_shares import LocalShareSource, LocalShareWriter, errors_of
 from tahoeish.grid.peer import (
     Allocation,
     IShareSource,
     IShareWriter,
     IStoragePeer,
     PeerError,
-    PeerFull,
     PeerUnavailable,
-    ShareMissing,
 )
 from tahoeish.grid.tickets import BadTicket, FolderTicket
 from tahoeish.storage.errors import (
-    NoSuchShare,
     ShareExists,
     ShareInProgress,
     StoreError,
     StoreFull,
-    StoreInUse,
 )
 from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.leases import LeaseSecrets
-from tahoeish.storage.share_file import ShareFile
 from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.steps import Step, Steps
 from tahoeish.streams.threads import ThreadRunner, Turns, claimed
 
 WELL_SECONDS = 1.0
 """How long a disk that has just taken something needn't be looked at before it is given a small share."""
-
-SYNC_EVERY = 32 * 1024 * 1024
-"""Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
 
 SEED_FILE = "permutation-seed"
 _SEED_SIZE = 32
@@ -120,7 +113,7 @@ class LocalPeer:
 
     async def start(self) -> None:
         """Raises `PeerUnavailable` for a folder that isn't there. It may be tried again later."""
-        with _errors_of(self.name):
+        with errors_of(self.name):
             disk = await self._run_in_thread(self._start)
         self.disk = disk
         if self._steps_of is not None:
@@ -135,7 +128,7 @@ class LocalPeer:
     async def allocate(
         self, storage_index: bytes, numbers: Collection[int], size: int | None, *, lasting: bool = False
     ) -> Allocation:
-        with _errors_of(self.name):
+        with errors_of(self.name):
             room = await claimed(
                 self._run_in_thread(self._allocate, storage_index, frozenset(numbers), size, lasting),
                 unclaimed=lambda room: self._run_in_thread(_abort_all, room),
@@ -151,7 +144,7 @@ class LocalPeer:
             size = FolderTicket.load(ticket).size
         except BadTicket as error:
             raise PeerError(self.name, str(error)) from error
-        with _errors_of(self.name):
+        with errors_of(self.name):
             share = await claimed(
                 self._run_in_thread(self._checked, self._reopen, storage_index, number, size),
                 unclaimed=lambda share: self._run_in_thread(share.forget),
@@ -170,7 +163,7 @@ class LocalPeer:
         return Allocation(frozenset(), writers)
 
     async def open_share(self, storage_index: bytes, number: int) -> IShareSource:
-        with _errors_of(self.name):
+        with errors_of(self.name):
             file = await claimed(
                 self._read_in_thread(self._checked, self._store.open, storage_index, number),
                 unclaimed=lambda file: self._read_in_thread(file.close),
@@ -188,7 +181,7 @@ class LocalPeer:
         await self._on_the_disk(self._store.clear_lasting)
 
     async def _on_the_disk(self, work: Callable[..., T], *args: object) -> T:
-        with _errors_of(self.name):
+        with errors_of(self.name):
             return await self._read_in_thread(self._checked, work, *args)
 
     def _start(self) -> int:
@@ -267,52 +260,6 @@ class LocalPeer:
 
 
 @implementer(IShareWriter)
-class LocalShareWriter:
-    """A share that is being written into a folder."""
-
-    def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner, steps: Steps) -> None:
-        self.number = number
-        self.parallel_writes = 1
-        self.ticket = FolderTicket(share.size).dump() if share.lasting else None
-        self._peer = peer
-        self._share = share
-        self._steps = steps
-        self._in_turn = Turns(run_in_thread)
-        self._unsynced = 0
-
-    async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn(self._write, offset, buffers)
-
-    async def secure(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.securing()))
-        self._unsynced = 0
-
-    async def forget(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn(self._share.forget)
-
-    async def prepare(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.preparing()))
-
-    async def commit(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.committing()))
-
-    async def abort(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn(self._share.abort)
-
-    def _write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        self._unsynced += self._share.write(offset, buffers)
-        if self._unsynced >= SYNC_EVERY:
-            self._share.sync()
-            self._unsynced = 0
-
-
-@implementer(IShareWriter)
 class LocalWholeShareWriter:
     """A share that goes into a folder all at once."""
 
@@ -345,12 +292,12 @@ class LocalWholeShareWriter:
         await self._take(self._share.committing())
 
     async def abort(self) -> None:
-        with _errors_of(self._peer.name):
+        with errors_of(self._peer.name):
             await self._in_turn(self._abort)
 
     async def _take(self, step: Step[None]) -> None:
         try:
-            with _errors_of(self._peer.name):
+            with errors_of(self._peer.name):
                 await self._in_turn.of(lambda: self._peer._steps(step))
         except PeerError:
             self._peer._well_until = 0.0
@@ -366,41 +313,8 @@ class LocalWholeShareWriter:
             self._share.abort()
 
 
-@implementer(IShareSource)
-class LocalShareSource:
-    """A share in a folder, open for reading."""
-
-    def __init__(self, peer: str, number: int, file: ShareFile, run_in_thread: ThreadRunner) -> None:
-        self.number = number
-        self._peer = peer
-        self._file = file
-        self._in_turn = Turns(run_in_thread)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        with _errors_of(self._peer):
-            return await self._in_turn(self._file.read, offset, length)
-
-    async def close(self) -> None:
-        with _errors_of(self._peer):
-            await self._in_turn(self._file.close)
-
-
 def _abort_all(room: _Room) -> None:
     for share in room.shares.values():
         # A file that can't be removed now is invisible, and goes when the store starts next.
         with suppress(StoreError):
             share.abort()
-
-
-@contextmanager
-def _errors_of(peer: str) -> Iterator[None]:
-    try:
-        yield
-    except StoreFull as error:
-        raise PeerFull(peer, str(error)) from error
-    except StoreInUse as error:
-        raise PeerUnavailable(peer, str(error)) from error
-    except NoSuchShare as error:
-        raise ShareMissing(peer, str(error)) from error
-    except StoreError as error:
-        raise PeerError(peer, str(error)) from error

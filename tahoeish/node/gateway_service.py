@@ -52,7 +52,8 @@ from tahoeish.node.surroundings import Surroundings
 from tahoeish.node.upload_service import UploadService
 from tahoeish.streams.budget import ByteBudget, SegmentAllowance
 from tahoeish.streams.gate import Gate
-from tahoeish.streams.request import BodyLimits, StreamingRequest, StreamingSite
+from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.site import BodyLimits, StreamingSite
 from tahoeish.streams.threads import ThreadRunner, WorkerPool, claimed
 
 log = Logger()

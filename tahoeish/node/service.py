@@ -20,7 +20,8 @@ from tahoeish.node.heap import HeapCare, keep_large_buffers, set_aside_what_stay
 from tahoeish.node.storage_service import StorageService
 from tahoeish.node.surroundings import Alone, Surroundings
 from tahoeish.storage.nurl import Nurl
-from tahoeish.streams.request import StreamingRequest, StreamingSite
+from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.site import StreamingSite
 from tahoeish.streams.tasks import together
 from tahoeish.streams.threads import WorkerPool
 

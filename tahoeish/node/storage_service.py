@@ -32,7 +32,7 @@ from tahoeish.storage.shares import ShareStore
 from tahoeish.storage.space import SpaceGauge
 from tahoeish.storage.uploads import Uploads
 from tahoeish.streams.budget import ByteBudget
-from tahoeish.streams.request import BodyLimits
+from tahoeish.streams.site import BodyLimits
 from tahoeish.streams.threads import ThreadRunner, Turns
 
 log = Logger()

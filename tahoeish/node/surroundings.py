@@ -13,7 +13,7 @@ from tahoeish.gateway.page import WorkerLine
 from tahoeish.gateway.pages.report import Elsewhere, Report
 from tahoeish.node.directory import OpenNodeDirectory, RunningNodeDirectory
 from tahoeish.node.listening import listen
-from tahoeish.streams.request import StreamingSite
+from tahoeish.streams.site import StreamingSite
 
 
 class Surroundings(Protocol):

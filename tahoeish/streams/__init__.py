@@ -5,7 +5,8 @@ Bytes in motion.
   reading it closes it, and each way it can end has a name.
 - A **flow** is what a body needs of the connection it arrives on: pause, resume, invite, abort. A **channel**
   (`channel`) is what a request has come by: a connection (`http1`), or a stream of one (`http2`).
-- A **streaming request** (`request`) finds its resource when the head is in, and gives it the body.
+- A **streaming request** (`request`) finds its resource when the head is in, and gives it the body; a **site**
+  (`site`) is the server that has them.
 - A **response** (`response`) is written only as fast as the client drinks; a client that drinks slowly isn't idle
   (`slowness`).
 - A **form** (`forms`) is a multipart body taken apart while it arrives.

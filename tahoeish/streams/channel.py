@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred
 from tahoeish.streams.body import Flow
 
 if TYPE_CHECKING:
-    from tahoeish.streams.request import StreamingRequest, StreamingSite
+    from tahoeish.streams.request import StreamingRequest
+    from tahoeish.streams.site import StreamingSite
 
 
 class RequestFlow(Flow, Protocol):

@@ -25,7 +25,8 @@ from tahoeish.streams.slowness import Patience, unsent
 from tahoeish.streams.straight import send_now
 
 if TYPE_CHECKING:
-    from tahoeish.streams.request import StreamingRequest, StreamingSite
+    from tahoeish.streams.request import StreamingRequest
+    from tahoeish.streams.site import StreamingSite
 
 LARGEST_SEND = 512 * 1024
 """What the system is given to send at a time."""

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from tahoeish.chk import base32
-from tahoeish.grid import local
+from tahoeish.grid import local_shares
 from tahoeish.grid.local import LocalPeer
 from tahoeish.grid.peer import IShareWriter, IStoragePeer, PeerError, PeerFull, PeerUnavailable
 from tahoeish.storage.leases import LeaseSecrets
@@ -293,7 +293,7 @@ async def test_allocation_renews_the_lease_of_what_is_there(folder: Path, peer: 
 
 @pytest_twisted.ensureDeferred
 async def test_disk_is_never_far_behind_a_durable_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "SYNC_EVERY", 100)
+    monkeypatch.setattr(local_shares, "SYNC_EVERY", 100)
     peer = local_peer(folder, durable=True)
     await peer.start()
     writer = await allocated(peer, 0, None)

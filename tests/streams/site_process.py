@@ -14,7 +14,8 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from tahoeish.streams.body import BodyStream
-from tahoeish.streams.request import BodyLimits, IStreamingResource, StreamingRequest, StreamingSite
+from tahoeish.streams.request import IStreamingResource, StreamingRequest
+from tahoeish.streams.site import BodyLimits, StreamingSite
 from tests.streams.wire import Refuser, answer
 
 IDLE_TIMEOUT = 1

@@ -24,12 +24,8 @@ from tahoeish.streams.body import (
     NodeStopping,
     Piece,
 )
-from tahoeish.streams.request import (
-    BodyLimits,
-    IBoundedResource,
-    IStreamingResource,
-    StreamingRequest,
-)
+from tahoeish.streams.request import IBoundedResource, IStreamingResource, StreamingRequest
+from tahoeish.streams.site import BodyLimits
 from tests.cycles import without_collector
 from tests.streams.wire import Connection, Recorder, Refuser, answer
 

@@ -11,8 +11,9 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from tahoeish.streams.body import BodyStream
-from tahoeish.streams.request import BodyLimits, IStreamingResource, StreamingRequest, StreamingSite
+from tahoeish.streams.request import IStreamingResource, StreamingRequest
 from tahoeish.streams.response import streaming
+from tahoeish.streams.site import BodyLimits, StreamingSite
 from tests.streams.socket_pair import Pair, SocketReactor
 from tests.streams.wire import answer
 

@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.http1 import Http1Channel
-from tahoeish.streams.request import BodyLimits, IStreamingResource, StreamingRequest, StreamingSite
+from tahoeish.streams.request import IStreamingResource, StreamingRequest
+from tahoeish.streams.site import BodyLimits, StreamingSite
 
 HERE = IPv4Address("TCP", "127.0.0.1", 1)
 

@@ -44,7 +44,7 @@ from tahoeish.node.crew.messages import Message, Messages, message
 from tahoeish.node.directory import RunningNodeDirectory, VisitedNodeDirectory
 from tahoeish.node.listening import secured
 from tahoeish.node.service import Node
-from tahoeish.streams.request import StreamingSite
+from tahoeish.streams.site import StreamingSite
 
 log = Logger()
 

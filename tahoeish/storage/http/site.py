@@ -15,7 +15,8 @@ from tahoeish.storage.http.routing import Call, Endpoint, Router
 from tahoeish.storage.space import SpaceGauge
 from tahoeish.storage.wire import VERSION_PATH, Version, dump_version
 from tahoeish.streams.records import BatchingTLSFactory
-from tahoeish.streams.request import BodyLimits, StreamingRequest, StreamingSite
+from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.site import BodyLimits, StreamingSite
 
 log = Logger()
 

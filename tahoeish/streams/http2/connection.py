@@ -33,7 +33,8 @@ from tahoeish.streams.http2.talk import TalkAllowance, is_idle
 from tahoeish.streams.slowness import Patience, unsent
 
 if TYPE_CHECKING:
-    from tahoeish.streams.request import StreamingRequest, StreamingSite
+    from tahoeish.streams.request import StreamingRequest
+    from tahoeish.streams.site import StreamingSite
 
 MAX_STREAMS = 100
 """That a client may have open. Each of those that nobody reads holds as much as a connection of HTTP/1.1 would."""

@@ -19,7 +19,8 @@ from tahoeish.streams.channel import take_expectation
 
 if TYPE_CHECKING:
     from tahoeish.streams.http2.connection import Http2Connection
-    from tahoeish.streams.request import StreamingRequest, StreamingSite
+    from tahoeish.streams.request import StreamingRequest
+    from tahoeish.streams.site import StreamingSite
 
 INITIAL_WINDOW = 65535
 """What a client may send before anybody reads. It is HTTP/2's own default, so it holds before our settings arrive."""

@@ -26,7 +26,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource
 
 from tahoeish.streams.http2.connection import Http2Connection
-from tahoeish.streams.request import BodyLimits, StreamingSite
+from tahoeish.streams.site import BodyLimits, StreamingSite
 from tests.nodes import PATIENCE
 from tests.streams.wire import Transport
 

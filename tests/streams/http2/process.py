@@ -19,7 +19,8 @@ from zope.interface import implementer
 
 from tahoeish.node.https import HttpsEndpoint
 from tahoeish.streams.body import BodyStream
-from tahoeish.streams.request import BodyLimits, IStreamingResource, StreamingRequest, StreamingSite
+from tahoeish.streams.request import IStreamingResource, StreamingRequest
+from tahoeish.streams.site import BodyLimits, StreamingSite
 from tests.streams.resources import Fountain, Holder, Talker
 from tests.streams.wire import Refuser, answer
 

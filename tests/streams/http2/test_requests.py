@@ -7,7 +7,7 @@ import pytest
 from tahoeish.streams.body import HIGH_WATER, ClientIdle
 from tahoeish.streams.http2.connection import MAX_STREAMS
 from tahoeish.streams.http2.stream import INITIAL_WINDOW
-from tahoeish.streams.request import LARGEST_WINDOW
+from tahoeish.streams.site import LARGEST_WINDOW
 from tests.streams.http2.client import MemoryClient
 from tests.streams.resources import MIB, Holder, Page, Talker
 from tests.streams.wire import Connection, Recorder, Refuser

@@ -1,0 +1,100 @@
+"""Shares in the folder of a peer, open for writing or reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from zope.interface import implementer
+
+from tahoeish.chk.buffers import Buffer
+from tahoeish.grid.peer import IShareSource, IShareWriter, PeerError, PeerFull, PeerUnavailable, ShareMissing
+from tahoeish.grid.tickets import FolderTicket
+from tahoeish.storage.errors import NoSuchShare, StoreError, StoreFull, StoreInUse
+from tahoeish.storage.incoming import IncomingShare
+from tahoeish.storage.share_file import ShareFile
+from tahoeish.storage.steps import Steps
+from tahoeish.streams.threads import ThreadRunner, Turns
+
+SYNC_EVERY = 32 * 1024 * 1024
+"""Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
+
+
+@implementer(IShareWriter)
+class LocalShareWriter:
+    """A share that is being written into a folder."""
+
+    def __init__(self, peer: str, number: int, share: IncomingShare, run_in_thread: ThreadRunner, steps: Steps) -> None:
+        self.number = number
+        self.parallel_writes = 1
+        self.ticket = FolderTicket(share.size).dump() if share.lasting else None
+        self._peer = peer
+        self._share = share
+        self._steps = steps
+        self._in_turn = Turns(run_in_thread)
+        self._unsynced = 0
+
+    async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        with errors_of(self._peer):
+            await self._in_turn(self._write, offset, buffers)
+
+    async def secure(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn.of(lambda: self._steps(self._share.securing()))
+        self._unsynced = 0
+
+    async def forget(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn(self._share.forget)
+
+    async def prepare(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn.of(lambda: self._steps(self._share.preparing()))
+
+    async def commit(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn.of(lambda: self._steps(self._share.committing()))
+
+    async def abort(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn(self._share.abort)
+
+    def _write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        self._unsynced += self._share.write(offset, buffers)
+        if self._unsynced >= SYNC_EVERY:
+            self._share.sync()
+            self._unsynced = 0
+
+
+@implementer(IShareSource)
+class LocalShareSource:
+    """A share in a folder, open for reading."""
+
+    def __init__(self, peer: str, number: int, file: ShareFile, run_in_thread: ThreadRunner) -> None:
+        self.number = number
+        self._peer = peer
+        self._file = file
+        self._in_turn = Turns(run_in_thread)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        with errors_of(self._peer):
+            return await self._in_turn(self._file.read, offset, length)
+
+    async def close(self) -> None:
+        with errors_of(self._peer):
+            await self._in_turn(self._file.close)
+
+
+@contextmanager
+def errors_of(peer: str) -> Iterator[None]:
+    """Turn what a share store says into what this peer says."""
+    try:
+        yield
+    except StoreFull as error:
+        raise PeerFull(peer, str(error)) from error
+    except StoreInUse as error:
+        raise PeerUnavailable(peer, str(error)) from error
+    except NoSuchShare as error:
+        raise ShareMissing(peer, str(error)) from error
+    except StoreError as error:
+        raise PeerError(peer, str(error)) from error
