@@ -8,22 +8,17 @@ synced once, and one after the other they find it done.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from tahoeish.storage.writeback import begin_writing
+from tahoeish.storage.syncing import Unsafe, sync_all
 from tahoeish.streams.threads import ThreadRunner
 from tahoeish.streams.together import Together
 
 T = TypeVar("T")
-
-Unsafe: TypeAlias = int | Path
-"""An open file, or a folder."""
 
 Step: TypeAlias = Generator[Iterable[Unsafe], None, T]
 
@@ -62,36 +57,8 @@ def take_together(steps: Sequence[Step[Any]]) -> list[Any]:
             else:
                 for thing in needed:
                     unsafe.setdefault(thing, []).append(index)
-        faults = _sync_all(unsafe)
+        faults = {index: error for thing, error in sync_all(unsafe).items() for index in unsafe[thing]}
     return outcomes
-
-
-def _sync_all(unsafe: dict[Unsafe, list[int]]) -> dict[int, OSError]:
-    """Which of the steps can't be told that all is safe, and why."""
-    faults: dict[int, OSError] = {}
-    files = [thing for thing in unsafe if isinstance(thing, int)]
-    if len(files) > 1:
-        # Otherwise each file gets its place on the disk when it is its turn, and needs a commit of the file system's
-        # journal for itself.
-        for file in files:
-            begin_writing(file)
-    for thing, steps in unsafe.items():
-        try:
-            sync(thing)
-        except OSError as error:
-            faults.update(dict.fromkeys(steps, error))
-    return faults
-
-
-def sync(thing: Unsafe) -> None:
-    if isinstance(thing, int):
-        os.fsync(thing)
-        return
-    fd = os.open(thing, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Steps:

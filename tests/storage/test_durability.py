@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tahoeish.storage import syncing
 from tahoeish.storage.shares import ShareStore
 from tests.storage.stores import NAME, SECRETS, STORAGE_INDEX, StartStore, finished, shares_found
 
@@ -36,6 +37,7 @@ class SyncedPaths:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._paths: list[Path] = []
+        monkeypatch.setattr(syncing, "can_sync_whole", lambda disk: False)
         for name in ("fsync", "fdatasync"):
             real = getattr(os, name)
 

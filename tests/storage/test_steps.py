@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.python.failure import Failure
 
+from tahoeish.storage import syncing
 from tahoeish.storage.steps import Step, Steps, take, take_together
 from tests.held_work import HeldWork
 from tests.storage.stores import SECRETS, StartStore, shares_found
@@ -20,6 +21,7 @@ class CountedSyncs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths: list[Path] = []
         real = os.fsync
+        monkeypatch.setattr(syncing, "can_sync_whole", lambda disk: False)
 
         def sync(fd: int) -> None:
             self.paths.append(Path(f"/proc/self/fd/{fd}").readlink())
