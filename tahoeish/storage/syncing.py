@@ -24,7 +24,7 @@ Unsafe: TypeAlias = int | Path
 FEW = 3
 """So many things are synced by themselves."""
 
-LITTLE = 16 * 1024 * 1024
+LITTLE = 64 * 1024 * 1024
 """Bytes that may wait for the disks of this machine when a whole file system is synced."""
 
 _TRUSTED_KIND = "ext4"
