@@ -10,11 +10,11 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tahoeish.chk.errors import BadCap, BadDirectory, CorruptFile, WrongLength
+from tahoeish.chk.errors import BadCap, BadCheckpoint, BadDirectory, CorruptFile, WrongLength
 from tahoeish.gateway.dav import multistatus
 from tahoeish.gateway.dav.elements import BadDocument, escape
 from tahoeish.gateway.dav.hrefs import href
-from tahoeish.grid.errors import FileTooLarge, GridFull, LengthNeeded, NotEnoughShares, UploadUnhappy
+from tahoeish.grid.errors import FileTooLarge, GridFull, LengthNeeded, NotEnoughShares, SharesForgotten, UploadUnhappy
 from tahoeish.namespace import errors as names
 from tahoeish.streams.body import BodyError
 from tahoeish.streams.codings import ACCEPTED, UnknownCoding
@@ -124,6 +124,10 @@ def problem_of(error: BaseException | None) -> Problem:
         case NotEnoughShares():
             found = {str(number): peers for number, peers in error.found.items()}
             return Problem(410, detail, more={"needed": error.needed, "found": found, "reasons": error.reasons})
+        case SharesForgotten():
+            return Problem(410, detail, "The upload is lost", more={"reasons": error.reasons})
+        case BadCheckpoint():
+            return Problem(410, f"this upload can't be gone on with, begin a new one: {detail}", "The upload is lost")
         case LengthNeeded():
             told = "here, the length has to be told first: by Upload-Length, or Content-Length for the whole at once"
             return Problem(411, f"{told}; {detail}", more={"reasons": error.reasons})

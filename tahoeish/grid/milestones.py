@@ -24,6 +24,7 @@ class Milestones:
         self._arrived = self._last
         self._early: set[int] = set()
         self._ahead: deque[Checkpoint] = deque()
+        self._stopped = False
 
     @property
     def arrived_segments(self) -> int:
@@ -37,12 +38,18 @@ class Milestones:
 
     def arrived(self, number: int) -> None:
         """In the reactor's thread, in any order."""
+        if self._stopped:
+            return
         self._early.add(number)
         while self._arrived in self._early:
             self._early.remove(self._arrived)
             self._arrived += 1
         while self._ahead and self._ahead[0].segments <= self._arrived:
             self._passed(self._ahead.popleft())
+
+    def stop(self) -> None:
+        """What is said to arrive from now on has been lost."""
+        self._stopped = True
 
     def here(self) -> Checkpoint:
         """One of this moment, when nothing is on its way."""

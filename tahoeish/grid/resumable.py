@@ -25,6 +25,7 @@ from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.checkpoint import Checkpoint, EncoderState
 from tahoeish.chk.cipher import KEY_SIZE
 from tahoeish.chk.encoder import Encoder
+from tahoeish.chk.errors import BadCheckpoint
 from tahoeish.chk.hashes import storage_index_hash
 from tahoeish.chk.segment import Segment
 from tahoeish.grid.milestones import Milestones
@@ -226,7 +227,10 @@ class ResumableUpload:
     async def _keep_reached(self) -> None:
         while self._reached and self._broken is None and not self._settling:
             reached, self._reached = self._reached, []
-            await self._keep(await self._secured(self._standing(reached)))
+            standing = await self._secured(self._standing(reached))
+            await self._keep(standing)
+            if self._transit is not None:
+                await self._transit.shares.give_back(standing.shares)
 
     def _kept(self, result: object) -> None:
         self._keeping = None
@@ -237,6 +241,8 @@ class ResumableUpload:
         if self._transit is None:
             return standing
         await self._transit.shares.secure()
+        # With too few shares it would be a standing that nobody can go on from.
+        self._transit.check()
         return replace(standing, shares=tuple(self._transit.shares.tickets()))
 
     def _standing(self, reached: Sequence[Checkpoint]) -> Standing:
@@ -283,13 +289,15 @@ async def go_on(
     now. Raises `BadCheckpoint`; what the peers say, the first write or `finish` raises: `SharesForgotten` where there
     is no going on.
     """
+    if standing.segments and not standing.shares:
+        raise BadCheckpoint("nobody knows where its shares are")
     state = EncoderState.parse(standing.encoder)
     happy = min(uploader.encoding.happy, state.total)
     encoding = EncodingChoice(state.needed, state.total, happy, state.max_segment_size)
     uploader = replace(uploader, encoding=encoding)
     promise = await uploader.allowance.admit_exactly(state.max_segment_size)
     try:
-        if standing.shares:
+        if standing.segments:
             resume = partial(Encoder.resume, codec=uploader.codec)
             encoder = await uploader.run_in_thread(resume, standing.encoder, records)
         else:

@@ -282,6 +282,11 @@ class ShareSet:
         """What has been taken outlives this process."""
         await together(stream.secure() for stream in self._streams.values())
 
+    async def give_back(self, kept: Collection[Ticket]) -> None:
+        """The room of what was lost because a disk is full, and what isn't among the `kept` any more."""
+        numbers = {ticket.number for ticket in kept}
+        await together(stream.give_back() for number, stream in self._streams.items() if number not in numbers)
+
     async def forget(self) -> None:
         """Leave everything as it is, for `reopen`."""
         await together(stream.forget() for stream in self._streams.values())

@@ -54,7 +54,7 @@ class ShareStream:
     ) -> None:
         """
         `peer` is what the peer is called, `identity` what it is known by. A `lasting` share isn't removed when it is
-        lost, because another attempt may find it again.
+        lost, because another attempt may find it again, unless `give_back` says that none will look for it.
         """
         self.writer = writer
         self.peer = peer
@@ -131,6 +131,12 @@ class ShareStream:
         """What the peer has outlives this process."""
         await self._attempt(self.writer.secure())
 
+    async def give_back(self) -> None:
+        """A disk that is full wants its space back now, not at the end of the upload."""
+        if self.problem is not None and self.peer_full:
+            self.peer_full = False
+            await self._remove()
+
     async def forget(self) -> None:
         """Leave a lasting share as it is."""
         self._give_up()
@@ -189,8 +195,7 @@ class ShareStream:
             self._pump()
         else:
             self._forget_queue()
-            if self.peer_full or not self._lasting:
-                # A disk that is full wants its space back now, not at the end of the upload.
+            if not self._lasting:
                 Deferred.fromCoroutine(self._remove())
 
     def _next_batch(self) -> tuple[int, list[Buffer], list[Callable[[], None]]]:

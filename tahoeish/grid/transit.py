@@ -101,6 +101,11 @@ class Transit:
         finally:
             self._attempts.discard(attempt)
 
+    def check(self) -> None:
+        """Raises what has spoiled the file, if something has."""
+        if self._fatal is not None:
+            raise self._fatal
+
     async def store(self, pieces: AsyncIterator[Buffer]) -> FinishedFile:
         """All at once, from finding room to the end. When it fails, or is cancelled, nothing stays on any peer."""
         try:
@@ -193,6 +198,8 @@ class Transit:
     def _fail(self, error: Exception) -> None:
         if self._fatal is None:
             self._fatal = error
+            if self._milestones is not None:
+                self._milestones.stop()
             # Not at once: whoever calls this may be what an attempt has to cancel.
             self._means.clock.callLater(0, self._stop_attempts)
 

@@ -11,9 +11,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tahoeish.chk.caps import LiteralCap, ReadCap
-from tahoeish.grid.errors import SharesForgotten, UploadUnhappy
+from tahoeish.chk.errors import BadCheckpoint
+from tahoeish.grid.errors import GridFull, SharesForgotten, UploadUnhappy
 from tahoeish.grid.resumable import ResumableUpload, Standing, begin, discard, go_on
-from tests.grid.faults import failing, stalling
+from tests.grid.faults import failing, full, stalling
 from tests.grid.gridtools import FolderGrid, content, failure_of, succeeded
 
 DATA = content(100_000)
@@ -206,6 +207,89 @@ def test_when_too_many_peers_fail_it_can_be_gone_on_with_later(grid: FolderGrid)
     cap = succeeded(upload.finish()).cap
     assert isinstance(cap, ReadCap)
     assert succeeded(grid.fetch(cap)) == DATA
+
+
+@pytest.mark.parametrize("when", ["write", "secure"])
+def test_nothing_is_kept_that_too_few_peers_have(grid: FolderGrid, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    monkeypatch.setattr("tahoeish.grid.resumable.CHECKPOINT_BYTES", 8_000)
+    keeper = Keeper()
+    upload = succeeded(begin(grid.uploader, len(DATA), keeper.keep))
+    write(upload, DATA[:20_000])
+    kept = settle(upload, keeper)
+    for peer in grid.peers:
+        peer.fault = failing(when)
+
+    failing_write = Deferred.fromCoroutine(upload.write(DATA[20_000:60_000]))
+    grid.clock.advance(0)
+
+    assert type(failure_of(failing_write)) is UploadUnhappy
+    assert keeper.standing is not None
+    assert (keeper.standing.offset, keeper.standing.shares) == (kept.offset, kept.shares)
+    succeeded(upload.let_go())
+    for peer in grid.peers:
+        peer.fault = lambda what: None
+    upload = keeper.go_on(grid)
+    write(upload, DATA[20_000:])
+    cap = succeeded(upload.finish()).cap
+    assert isinstance(cap, ReadCap)
+    assert succeeded(grid.fetch(cap)) == DATA
+
+
+def test_what_is_lost_isnt_told_as_confirmed(grid: FolderGrid) -> None:
+    upload = succeeded(begin(grid.uploader, len(DATA), Keeper().keep))
+    write(upload, DATA[:20_000])
+    confirmed = upload.progress.confirmed
+    for peer in grid.peers:
+        peer.fault = failing("write")
+    Deferred.fromCoroutine(upload.write(DATA[20_000:60_000])).addErrback(lambda _: None)
+    assert upload.progress.confirmed == confirmed
+    succeeded(upload.let_go())
+
+
+def test_a_standing_whose_shares_nobody_knows_is_refused(grid: FolderGrid) -> None:
+    keeper = Keeper()
+    upload = succeeded(begin(grid.uploader, len(DATA), keeper.keep))
+    write(upload, DATA[:20_000])
+    standing = settle(upload, keeper)
+    succeeded(upload.let_go())
+    going_on = go_on(grid.uploader, replace(standing, shares=()), keeper.records, keeper.keep, len(DATA))
+    assert type(failure_of(Deferred.fromCoroutine(going_on))) is BadCheckpoint
+
+
+def test_when_disks_are_full_it_can_be_gone_on_with_when_there_is_room(grid: FolderGrid) -> None:
+    keeper = Keeper()
+    upload = succeeded(begin(grid.uploader, len(DATA), keeper.keep))
+    write(upload, DATA[:50_000])
+    settle(upload, keeper)
+    for peer in grid.peers:
+        peer.fault = full("write")
+    failing_write = Deferred.fromCoroutine(upload.write(DATA[50_000:70_000]))
+    grid.clock.advance(0)
+    assert type(failure_of(failing_write)) is GridFull
+    succeeded(upload.let_go())
+    assert len(grid.files()) == 5
+    for peer in grid.peers:
+        peer.fault = lambda what: None
+    upload = keeper.go_on(grid)
+    write(upload, DATA[50_000:])
+    cap = succeeded(upload.finish()).cap
+    assert isinstance(cap, ReadCap)
+    assert succeeded(grid.fetch(cap)) == DATA
+
+
+def test_a_full_disk_gets_its_room_back_when_the_upload_goes_on_without_it(
+    grid: FolderGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tahoeish.grid.resumable.CHECKPOINT_BYTES", 8_000)
+    keeper = Keeper()
+    upload = succeeded(begin(grid.uploader, len(DATA), keeper.keep))
+    write(upload, DATA[:20_000])
+    settle(upload, keeper)
+    grid.peers[1].fault = full("write")
+    write(upload, DATA[20_000:60_000])
+    assert keeper.standing is not None and len(keeper.standing.shares) == 4
+    assert len(grid.files()) == 4
+    succeeded(upload.let_go())
 
 
 def test_peers_that_dont_answer_are_something_else_than_peers_that_forgot(grid: FolderGrid) -> None:

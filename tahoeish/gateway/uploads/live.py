@@ -226,6 +226,8 @@ class LiveSession:
         problem: Exception | None = None
         try:
             upload = await self._at_hand()
+            if upload.position != self.session.offset:
+                raise BadCheckpoint(f"{upload.position} of the {self.session.offset} bytes that were safe are there")
             upload.quiet = begin.verified
             await self._take_in(begin, guest, guest.content, upload)
         except Exception as error:
@@ -349,7 +351,6 @@ class LiveSession:
             await upload.let_go()
 
     async def _keep(self, standing: Standing) -> None:
-        self.session.stored(standing.offset)
         await self._save(standing)
 
     async def _save(self, standing: Standing | None) -> None:
@@ -360,7 +361,7 @@ class LiveSession:
         means, record = self._means, self.session.record()
         row = replace(
             self.row,
-            offset=record.offset,
+            offset=record.offset if standing is None else standing.offset,
             length=record.length,
             phase=record.phase.value,
             answer=record.answer,
@@ -377,6 +378,8 @@ class LiveSession:
             row = with_standing(row, standing)
             save = partial(means.table.save, row, records=standing.records, first_segment=standing.first_segment)
             await means.ask(save)
+            # Nobody is told of it before, nor if it couldn't be written down.
+            self.session.stored(standing.offset)
         self.row = row
 
     def _deadline(self) -> float | None:
