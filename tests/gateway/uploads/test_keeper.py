@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from tahoeish.chk.caps import ReadCap
 from tahoeish.gateway.errors import Refused, problem_of
 from tahoeish.gateway.uploads.asked import Append, Cancel, Query
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Reason, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.keeper import WARM_SECONDS
-from tahoeish.grid.errors import LengthNeeded
+from tahoeish.grid.errors import LengthNeeded, UploadUnhappy
 from tahoeish.namespace.errors import NoSuchUpload
-from tahoeish.namespace.uploads import discard
+from tahoeish.namespace.uploads import UploadRow, discard
 from tahoeish.streams.threads import direct
 from tests.gateway.uploads.processes import AGE, DATA, OWNER, Processes, append, new_upload, running_processes
-from tests.grid.faults import failing
+from tests.grid.faults import failing, full
 from tests.grid.gridtools import Tap, failure_of, succeeded
 
 P = ParamSpec("P")
@@ -223,3 +224,55 @@ def test_a_length_that_comes_with_the_next_bytes_is_used(processes: Processes) -
     live = new_upload(processes.begin())
     succeeded(append(live, DATA[:1000]))
     assert isinstance(succeeded(append(live, DATA[1000:], length=len(DATA), offset=1000)), Replay)
+
+
+@pytest.mark.parametrize("fault", [failing, full], ids=["away", "full"])
+def test_what_peers_lose_is_brought_again_from_the_offset_that_is_told(
+    processes: Processes, fault: Callable[[str], Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tahoeish.grid.resumable.CHECKPOINT_BYTES", 8_000)
+    keeper = processes.begin()
+    live = new_upload(keeper)
+    succeeded(append(live, DATA[:20_000], length=len(DATA)))
+    for peer in processes.grid.peers:
+        peer.fault = fault("write")
+    broken = append(live, DATA[20_000:40_000], offset=20_000)
+    processes.grid.clock.advance(0)
+    assert isinstance(failure_of(broken), UploadUnhappy)
+    for peer in processes.grid.peers:
+        peer.fault = lambda what: None
+
+    _, told = succeeded(keeper.respond(OWNER, live.row.id, Query()))
+    assert isinstance(told, Tell) and told.offset == 20_000
+    finished = append(live, DATA[told.offset :], offset=told.offset)
+
+    assert isinstance(succeeded(finished), Replay)
+    (uploaded,) = processes.shelf.stored
+    assert isinstance(uploaded.cap, ReadCap)
+    assert succeeded(processes.grid.fetch(uploaded.cap)) == DATA
+
+
+def test_no_offset_is_told_that_could_not_be_written_down(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tahoeish.grid.resumable.CHECKPOINT_BYTES", 8_000)
+    keeper = processes.begin()
+    live = new_upload(keeper)
+    succeeded(append(live, DATA[:20_000], length=len(DATA)))
+    save = processes.table.save
+
+    def save_but_once(row: UploadRow, **others: Any) -> None:
+        if "records" in others:
+            monkeypatch.setattr(processes.table, "save", save)
+            raise OSError("the disk of the catalogue")
+        save(row, **others)
+
+    monkeypatch.setattr(processes.table, "save", save_but_once)
+    assert isinstance(failure_of(append(live, DATA[20_000:40_000], offset=20_000)), OSError)
+
+    _, told = succeeded(keeper.respond(OWNER, live.row.id, Query()))
+    assert isinstance(told, Tell) and told.offset == 20_000
+    assert isinstance(succeeded(append(live, DATA[20_000:], offset=20_000)), Replay)
+    (uploaded,) = processes.shelf.stored
+    assert isinstance(uploaded.cap, ReadCap)
+    assert succeeded(processes.grid.fetch(uploaded.cap)) == DATA
