@@ -16,9 +16,6 @@ from tahoeish.storage.share_file import ShareFile
 from tahoeish.storage.steps import Steps
 from tahoeish.streams.threads import ThreadRunner, Turns
 
-SYNC_EVERY = 32 * 1024 * 1024
-"""Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
-
 
 @implementer(IShareWriter)
 class LocalShareWriter:
@@ -32,16 +29,14 @@ class LocalShareWriter:
         self._share = share
         self._steps = steps
         self._in_turn = Turns(run_in_thread)
-        self._unsynced = 0
 
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
         with errors_of(self._peer):
-            await self._in_turn(self._write, offset, buffers)
+            await self._in_turn(self._share.write, offset, buffers)
 
     async def secure(self) -> None:
         with errors_of(self._peer):
             await self._in_turn.of(lambda: self._steps(self._share.securing()))
-        self._unsynced = 0
 
     async def forget(self) -> None:
         with errors_of(self._peer):
@@ -58,12 +53,6 @@ class LocalShareWriter:
     async def abort(self) -> None:
         with errors_of(self._peer):
             await self._in_turn(self._share.abort)
-
-    def _write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        self._unsynced += self._share.write(offset, buffers)
-        if self._unsynced >= SYNC_EVERY:
-            self._share.sync()
-            self._unsynced = 0
 
 
 @implementer(IShareSource)

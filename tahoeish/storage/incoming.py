@@ -17,9 +17,16 @@ from tahoeish.storage.lasting import touch
 from tahoeish.storage.layout import is_at
 from tahoeish.storage.leases import OWNER_OF_NEW_SHARE, Lease, LeaseSecrets, expiry_from
 from tahoeish.storage.steps import Step, take
+from tahoeish.storage.syncing import begin_writing
 
 ROOM_AHEAD = 4 * 1024 * 1024
 """What a share of unknown length is promised at a time."""
+
+SEND_EVERY = 8 * 1024 * 1024
+"""Bytes after which a durable share is sent on its way to the disk, so that the disk always has something to do."""
+
+SYNC_EVERY = 32 * 1024 * 1024
+"""Bytes that a share may be ahead of a durable disk; what the disk still has to do when the upload ends."""
 
 _BLOCK = 512
 """In which the system counts what a file takes of the disk."""
@@ -58,8 +65,8 @@ class IncomingShare:
     """
     A share that is being written, invisible until `commit`.
 
-    `write` and `sync` as often as needed, then `prepare`, then `commit`; `abort`, or `forget`, at any time. After a
-    `StoreError` from one of the first three nothing but these two makes sense any more.
+    `write` as often as needed, then `prepare`, then `commit`; `abort`, or `forget`, at any time. After a `StoreError`
+    from one of the first two nothing but these two makes sense any more.
     """
 
     def __init__(
@@ -82,6 +89,8 @@ class IncomingShare:
         self._stage = _Stage.WRITING
         self._length = 0
         self._written = 0
+        self._unsent = 0
+        self._unsynced = 0
         self._room = 0
         self._named = False
         self._file = file
@@ -111,8 +120,8 @@ class IncomingShare:
             # More than that is a lease, which was added when it was prepared once.
             self._length = min(self.size, max(0, found.st_size - DATA_OFFSET))
 
-    def write(self, offset: int, buffers: Sequence[Buffer]) -> int:
-        """Put the buffers one after the other at `offset`. Any order of offsets will do. Gives their size."""
+    def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        """Put the buffers one after the other at `offset`. Any order of offsets will do."""
         count = sum(memoryview(buffer).nbytes for buffer in buffers)
         end = offset + count
         self._expect_inside(offset, end)
@@ -120,9 +129,10 @@ class IncomingShare:
             if self.size is None:
                 self._take_room(count)
             write_all(self._file.fileno(), DATA_OFFSET + offset, buffers)
+            if self._store.durable:
+                self._keep_disk_close(count)
         self._length = max(self._length, end)
         self._written += count
-        return count
 
     def read(self, offset: int, length: int) -> bytes:
         """What has been written there; zeros, or nothing, where nothing has been."""
@@ -157,11 +167,16 @@ class IncomingShare:
             self._room = min(max(count, ROOM_AHEAD), available)
         self._room -= count
 
-    def sync(self) -> None:
-        """Bring to the disk what has been written, so that little is left for `prepare`."""
-        with self._working():
-            if self._store.durable:
-                os.fdatasync(self._file.fileno())
+    def _keep_disk_close(self, count: int) -> None:
+        """After so many bytes more, so that little is left for `prepare`."""
+        self._unsent += count
+        self._unsynced += count
+        if self._unsynced >= SYNC_EVERY:
+            os.fdatasync(self._file.fileno())
+            self._unsent = self._unsynced = 0
+        elif self._unsent >= SEND_EVERY:
+            begin_writing(self._file.fileno())
+            self._unsent = 0
 
     def securing(self) -> Step[None]:
         """The same for a lasting share, whose name has to be there, too. A step that may be taken with others."""
@@ -170,6 +185,7 @@ class IncomingShare:
                 fd = self._file.fileno()
                 yield [fd] if self._named else [fd, self.path.parent]
                 self._named = True
+                self._unsent = self._unsynced = 0
 
     def prepare(self) -> None:
         """Complete the file, header and lease and all. It is durable then, but still invisible."""

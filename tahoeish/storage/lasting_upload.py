@@ -67,7 +67,6 @@ class LastingUpload(Upload):
         yield from self._share.securing()
         if self._share.durable:
             yield from self._logbook.securing()
-        self._unsynced = 0
 
     def _shorten(self, size: int) -> None:
         if self.written.end > size:

@@ -61,7 +61,7 @@ def _sync_each(things: Sequence[Unsafe]) -> dict[Unsafe, OSError]:
         # Otherwise each file gets its place on the disk when it is its turn, and needs a commit of the file system's
         # journal for itself.
         for file in files:
-            _begin_writing(file)
+            begin_writing(file)
     faults: dict[Unsafe, OSError] = {}
     for thing in things:
         try:
@@ -142,8 +142,11 @@ def waiting_for_disks() -> float:
     return sum(int(amount) * 1024 for amount in amounts.values()) if len(amounts) == 2 else float("inf")
 
 
-def _begin_writing(file: int) -> None:
-    """A hint: where the system knows none of this, nothing happens, and whether it worked, only a sync tells."""
+def begin_writing(file: int) -> None:
+    """
+    Send what this open file has to the disk, without waiting for it. It is a hint: where the system knows none of this,
+    nothing happens, and whether it worked, only a sync tells.
+    """
     if _sync_file_range is not None:
         _sync_file_range(file, 0, 0, _WRITE)
 

@@ -22,9 +22,6 @@ from tahoeish.streams.threads import ThreadRunner, Turns
 
 log = Logger()
 
-SYNC_EVERY = 32 * 1024 * 1024
-"""Bytes that an upload may be ahead of a durable disk; what the disk still has to do when the upload ends."""
-
 
 class DifferentContent(Exception):
     """Bytes that have been written already would become others."""
@@ -61,7 +58,6 @@ class Upload:
         self._secret = secret
         self._ended = ended
         self._given_up = False
-        self._unsynced = 0
         self._in_turn = Turns(means.run_in_thread)
         self._steps = means.steps
         self._idle_limit = means.idle_limit
@@ -156,13 +152,7 @@ class Upload:
         end = offset + sum(memoryview(piece).nbytes for piece in pieces)
         self._put(offset, end, pieces)
         self.written = self.written.with_range(offset, end)
-        self._unsynced += end - offset
-        if not self.required:
-            return self._publish()
-        if self._unsynced >= SYNC_EVERY:
-            self._unsynced = 0
-            self._share.sync()
-        return False
+        return not self.required and self._publish()
 
     def _put(self, offset: int, end: int, pieces: Sequence[Buffer]) -> None:
         if known := self.written.present(offset, end):

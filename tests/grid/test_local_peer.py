@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from tahoeish.chk import base32
-from tahoeish.grid import local_shares
 from tahoeish.grid.local import LocalPeer
 from tahoeish.grid.peer import IShareWriter, IStoragePeer, PeerError, PeerFull, PeerUnavailable
+from tahoeish.storage import incoming
 from tahoeish.storage.leases import LeaseSecrets
 from tahoeish.storage.steps import Steps, StepsOfDisks
 from tahoeish.streams.threads import ThreadRunner, WorkerPool, direct
@@ -293,7 +293,7 @@ async def test_allocation_renews_the_lease_of_what_is_there(folder: Path, peer: 
 
 @pytest_twisted.ensureDeferred
 async def test_disk_is_never_far_behind_a_durable_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_shares, "SYNC_EVERY", 100)
+    monkeypatch.setattr(incoming, "SYNC_EVERY", 100)
     peer = local_peer(folder, durable=True)
     await peer.start()
     writer = await allocated(peer, 0, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tahoeish.storage import syncing
+from tahoeish.storage import incoming, syncing
 from tahoeish.storage.shares import ShareStore
 from tests.storage.stores import NAME, SECRETS, STORAGE_INDEX, StartStore, finished, shares_found
 
@@ -78,7 +78,8 @@ def test_each_step_syncs_what_it_answers_for(
     share = store.create(STORAGE_INDEX, 0, None, SECRETS)
     share.write(0, [b"share"])
     assert synced.take() == set()
-    share.sync()
+    monkeypatch.setattr(incoming, "SYNC_EVERY", 10)
+    share.write(5, [b"share"])
     assert synced.take() == {share.path}
     share.prepare()
     assert synced.take() == {share.path}
@@ -118,8 +119,9 @@ def test_store_that_need_not_be_durable_never_waits_for_the_disk(
     store = start_store(tmp_path, durable=False)
 
     share = store.create(STORAGE_INDEX, 0, None, SECRETS)
+    monkeypatch.setattr(incoming, "SYNC_EVERY", 5)
+    monkeypatch.setattr(incoming, "SEND_EVERY", 1)
     share.write(0, [b"share"])
-    share.sync()
     share.prepare()
     share.commit()
     store.add_lease(STORAGE_INDEX, SECRETS)

@@ -208,11 +208,15 @@ def _write(share: IncomingShare) -> None:
     share.write(0, [b"late"])
 
 
+def _secure(share: IncomingShare) -> None:
+    take(share.securing())
+
+
 def _commit(share: IncomingShare) -> None:
     share.commit()
 
 
-@pytest.mark.parametrize("late", [_write, IncomingShare.sync, IncomingShare.prepare, _commit])
+@pytest.mark.parametrize("late", [_write, _secure, IncomingShare.prepare, _commit])
 def test_who_reopens_a_share_has_it(
     store: ShareStore, without_interruption: bytes, late: Callable[[IncomingShare], None]
 ) -> None:
@@ -278,7 +282,7 @@ def test_another_process_of_the_crew_goes_on_with_it(pair: list[ShareStore], wit
     left_open.forget()
 
 
-@pytest.mark.parametrize("late", [_write, IncomingShare.sync, IncomingShare.prepare, _commit])
+@pytest.mark.parametrize("late", [_write, _secure, IncomingShare.prepare, _commit])
 def test_what_another_process_of_the_crew_begins_anew_is_left_alone(
     pair: list[ShareStore], without_interruption: bytes, late: Callable[[IncomingShare], None]
 ) -> None:

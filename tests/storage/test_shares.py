@@ -82,7 +82,6 @@ def test_share_appears_with_its_commit(store: ShareStore, size: int | None) -> N
 
     share.write(6, [b"world"])
     share.write(0, [b"hel", memoryview(b"lo"), bytearray(b" ")])
-    share.sync()
     share.prepare()
     assert store.share_numbers(STORAGE_INDEX) == set()
     share.commit()

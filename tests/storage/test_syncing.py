@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tahoeish.storage import syncing
+from tahoeish.storage import incoming, syncing
 from tahoeish.storage.syncing import FEW, LITTLE, Unsafe, can_sync_whole, kind_of, sync_all, waiting_for_disks
+from tests.storage.stores import SECRETS, StartStore
 
 MOUNTS = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -172,3 +173,19 @@ def test_memory_is_not_a_disk_to_be_trusted() -> None:
 
 def test_what_waits_for_the_disks_is_known(tmp_path: Path) -> None:
     assert 0 <= waiting_for_disks() < float("inf")
+
+
+def test_a_large_share_is_on_its_way_to_the_disk_before_it_is_synced(
+    start_store: StartStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(incoming, "SEND_EVERY", 100)
+    monkeypatch.setattr(incoming, "SYNC_EVERY", 400)
+    monkeypatch.setattr(incoming, "begin_writing", lambda fd: sent.append("sent"))
+    monkeypatch.setattr(os, "fdatasync", lambda fd: sent.append("synced"))
+    share = start_store(tmp_path / "store", durable=True).create(bytes(16), 0, 600, SECRETS)
+
+    for offset in range(0, 600, 50):
+        share.write(offset, [bytes(50)])
+
+    assert sent == ["sent", "sent", "sent", "synced", "sent", "sent"]
