@@ -238,6 +238,12 @@ class TestToken:
         status, _, err = place.run("token", "revoke", token.id)
         assert status == 1 and "there is no token" in err
 
+    def test_of_nobody_there_is_no_list(self, place: Place) -> None:
+        status, out, err = place.run("token", "list", "nobody")
+        assert (status, out, err) == (1, "", "tahoeish: token list: there is no user nobody\n")
+        place.users.add("alice", None)
+        assert place.done("token", "list", "alice") == "There are no tokens.\n"
+
 
 class TestShare:
     @pytest.fixture(autouse=True)
