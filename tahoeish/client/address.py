@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tahoeish.chk.caps import parse_cap
-from tahoeish.chk.directory_caps import DirectoryCap, parse_any_cap
+from tahoeish.chk.directory_caps import DirectoryCap, DirectoryVerifyCap, parse_any_cap
 from tahoeish.chk.errors import BadCap
 from tahoeish.client.credentials import shown
 
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
 
-
 FILES = "/files/"
 """Where names have their addresses."""
+
+_CAP = "URI:"
 
 
 class BadNodeURL(ValueError):
@@ -25,6 +25,14 @@ class BadNodeURL(ValueError):
 
 class BadTarget(ValueError):
     """No place for a file. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapPath:
+    """What a cap names; or, behind a directory's, the names on the way to something in it."""
+
+    cap: str
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +78,67 @@ def node_url(option: str | None, environ: Mapping[str, str]) -> str:
     return _checked(written, str(path)) if written else DEFAULT_NODE_URL
 
 
-def cap_from(text: str) -> str:
+def file_from(text: str) -> CapPath:
     """
-    A cap as it was pasted: bare, percent-encoded, or within the URL of its file. Raises `BadCap`.
+    The cap of a file, or of a directory with the path of a file in it, as it was pasted: bare, percent-encoded, or
+    within a URL. Raises `BadCap`.
 
-    Of a URL only the cap is taken. Which node to ask is the caller's choice: that node gets to see the file.
+    Of a URL only cap and path are taken. Which node to ask is the caller's choice: that node gets to see the file.
     """
-    cap = _pasted(text)
-    parse_cap(cap)
-    return cap
+    pasted = _pasted(text)
+    if pasted.path:
+        _expect_directory(pasted)
+    elif isinstance(parse_any_cap(pasted.cap), DirectoryCap | DirectoryVerifyCap):
+        raise BadCap("this is the cap of a directory; say which file in it is meant, as CAP/NAME")
+    return pasted
 
 
-def directory_cap_from(text: str) -> str:
-    """The same for the cap of an immutable directory that can be read."""
-    cap = _pasted(text)
-    if not isinstance(parse_any_cap(cap), DirectoryCap):
-        raise BadCap("this is not the cap of a directory: such a cap begins with URI:DIR2-CHK: or URI:DIR2-LIT:")
-    return cap
+def directory_from(text: str) -> CapPath:
+    """The same for an immutable directory that can be read, or for one that is somewhere in it."""
+    pasted = _pasted(text)
+    _expect_directory(pasted)
+    return pasted
 
 
-def _pasted(text: str) -> str:
-    path = text.strip().partition("?")[0]
-    parts = [unquote(part) for part in path.split("/")]
-    return next((part for part in parts if "URI:" in part), parts[-1])
+def _expect_directory(pasted: CapPath) -> None:
+    cap = parse_any_cap(pasted.cap)
+    if isinstance(cap, DirectoryCap):
+        return
+    if pasted.path and not isinstance(cap, DirectoryVerifyCap):
+        raise BadCap(f"this is the cap of a file, and files have nothing in them named {'/'.join(pasted.path)!r}")
+    raise BadCap("this is not the cap of a directory: such a cap begins with URI:DIR2-CHK: or URI:DIR2-LIT:")
+
+
+def _pasted(text: str) -> CapPath:
+    # A name may end with a space.
+    first, *rest = text.rstrip("\r\n").split("/")
+    if _CAP in first:
+        # What stands behind a bare cap is said as it is, as to the stock command; only a URL is encoded.
+        cap, asked, _ = first.partition("?")
+        return _checked_path(cap.strip(), [] if asked else rest, [])
+    before: list[str] = []
+    rest = [unquote(part, errors="surrogateescape") for part in text.strip().partition("?")[0].split("/")]
+    while rest and _CAP not in rest[0]:
+        before.append(rest.pop(0))
+    if not rest:
+        return CapPath(before[-1])
+    return _checked_path(rest[0], rest[1:], before)
+
+
+def _checked_path(cap: str, path: list[str], before: list[str]) -> CapPath:
+    """What is behind a cap leads on from there, unless it is only how the file is to be called."""
+    if before[-1:] in (["file"], ["named"]) or path[:1] == ["@@named="]:
+        return CapPath(cap)
+    if path[-1:] == [""]:
+        path = path[:-1]
+    said = "/".join(path)
+    if {"", ".", ".."} & set(path):
+        raise BadCap(f"{said!r} has an empty name or . or .. in it, and there are none such in a directory")
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        raise BadCap(f"{said!r} isn't UTF-8") from None
+    return CapPath(cap, tuple(path))
 
 
 def _checked(url: str, where: str) -> str:

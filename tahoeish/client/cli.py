@@ -9,8 +9,10 @@ from tahoeish.client.arguments import understood
 from tahoeish.client.defaults import JOBS, RETRIES
 
 if TYPE_CHECKING:
-    from tahoeish.client.address import Target
+    from tahoeish.client.address import CapPath, Target
     from tahoeish.client.terminal import Where
+
+_FILE_CAP = "what `put` has printed, or a URL with that in it; or a directory's, and the file's path, as CAP/A/B"
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,7 +25,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="get a file by its cap",
         description="Get a file by its cap. FILE appears when all of it is there and has been verified.",
     )
-    get.add_argument("cap", metavar="CAP", type=_cap, help="what `put` has printed, or a URL with that in it")
+    get.add_argument("cap", metavar="CAP", type=_file, help=_FILE_CAP)
     get.add_argument(
         "file", metavar="FILE", nargs="?", default="-", help="where to write it (default: standard output)"
     )
@@ -34,7 +36,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="tell whether all shares of a file are there",
         description="Tell whether all shares of a file are there. The exit status is 0 if they are, else 1.",
     )
-    check.add_argument("cap", metavar="CAP", type=_cap, help="what `put` has printed, or the verify cap of that")
+    check.add_argument("cap", metavar="CAP", type=_file, help=f"{_FILE_CAP}; or a verify cap")
     check.add_argument("--verify", action="store_true", help="read every share, and find those that are damaged")
     check.add_argument("--repair", action="store_true", help="store again what is missing")
     check.set_defaults(command=_check)
@@ -103,7 +105,9 @@ def _add_backup_commands(
         description="Bring back the names that a snapshot, or any other immutable directory, holds: all of them in one"
         " step. No file is moved. The exit status is 1 if something could not be brought back.",
     )
-    restore.add_argument("cap", metavar="CAP", type=_directory_cap, help="what `snapshot` has printed")
+    restore.add_argument(
+        "cap", metavar="CAP", type=_directory, help="what `snapshot` has printed; or a folder in that, as CAP/A/B"
+    )
     restore.add_argument(
         "folder", metavar="FOLDER", nargs="?", default="/", help="which is made, or is empty (default: /, the top)"
     )
@@ -208,15 +212,15 @@ def _at_least_one(text: str) -> int:
     return number
 
 
-def _cap(text: str) -> str:
+def _file(text: str) -> CapPath:
     from tahoeish.chk.errors import BadCap
-    from tahoeish.client.address import cap_from
+    from tahoeish.client.address import file_from
 
-    return understood(text, cap_from, BadCap)
+    return understood(text, file_from, BadCap)
 
 
-def _directory_cap(text: str) -> str:
+def _directory(text: str) -> CapPath:
     from tahoeish.chk.errors import BadCap
-    from tahoeish.client.address import directory_cap_from
+    from tahoeish.client.address import directory_from
 
-    return understood(text, directory_cap_from, BadCap)
+    return understood(text, directory_from, BadCap)

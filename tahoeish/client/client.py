@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from treq.client import HTTPClient
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from tahoeish.chk.caps import parse_cap
+from tahoeish.chk.caps import LiteralCap, ReadCap, VerifyCap, parse_cap
+from tahoeish.chk.directory_caps import AnyCap, DirectoryCap, parse_any_cap
 from tahoeish.chk.errors import BadCap
 from tahoeish.client.backup import LINES, RestoreReport, SnapshotReport, TreeProgress, result_in
 from tahoeish.client.connection import attentive_agent
 from tahoeish.client.credentials import Credentials
 from tahoeish.client.destination import address_of
 from tahoeish.client.download import Download
-from tahoeish.client.errors import TransferBroken
+from tahoeish.client.errors import NotAFile, NotAFolder, TransferBroken
 from tahoeish.client.exchange import Exchange, Progress, text_of
 from tahoeish.client.report import CheckReport
 from tahoeish.client.source import Source, opened
 from tahoeish.client.target import written
 from tahoeish.streams.threads import ThreadRunner
+
+T = TypeVar("T")
 
 LONGEST_REPORT = 4 * 1024 * 1024
 """Where each of a file's shares lies, on a grid of many peers, takes less."""
@@ -136,6 +139,25 @@ class Client:
             while pieces := await download.batch():
                 await write(pieces)
 
+    async def file_in(self, directory: str, path: Sequence[str]) -> str:
+        """The cap of a file in an immutable directory, of whose cap on `path` leads to it. Raises also `NotAFile`."""
+        found = await self._found(directory, path)
+        if not isinstance(found, ReadCap | LiteralCap | VerifyCap):
+            raise NotAFile(f"{'/'.join(path)} is a folder, not a file")
+        return str(found)
+
+    async def directory_in(self, directory: str, path: Sequence[str]) -> str:
+        """The same for a directory. Raises also `NotAFolder`."""
+        found = await self._found(directory, path)
+        if not isinstance(found, DirectoryCap):
+            raise NotAFolder(f"{'/'.join(path)} is a file, not a folder")
+        return str(found)
+
+    async def _found(self, directory: str, path: Sequence[str]) -> AnyCap:
+        address = "/".join(["/uri", directory, *(quote(name, safe="") for name in path)])
+        response = await self.exchange.request("GET", f"{address}?t=uri", expected=(200,))
+        return _answered(parse_any_cap, await text_of(response))
+
     async def check(self, cap: str, *, verify: bool = False, repair: bool = False) -> CheckReport:
         """
         Whether all shares of a file are there. With `verify` every one of them is read, which takes its time; with
@@ -183,10 +205,14 @@ def _files(folder: str) -> str:
 
 def checked_cap(cap: str, sent: int) -> str:
     """A cap tells how long its file is, so a node that has kept less can't hide it."""
-    try:
-        size = parse_cap(cap).size
-    except BadCap as error:
-        raise TransferBroken(f"what was answered is not a cap, so this is not a storage node: {error}") from None
+    size = _answered(parse_cap, cap).size
     if size != sent:
         raise TransferBroken(f"the node has stored {size} bytes, but {sent} were sent")
     return cap
+
+
+def _answered(parse: Callable[[str], T], cap: str) -> T:
+    try:
+        return parse(cap)
+    except BadCap as error:
+        raise TransferBroken(f"what was answered is not a cap, so this is not a storage node: {error}") from None

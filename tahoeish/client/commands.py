@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from tahoeish.client.address import CapPath
 from tahoeish.client.backup import RestoreReport, SnapshotReport
+from tahoeish.client.client import Client
 from tahoeish.client.descriptors import DescriptorWriter, must_be_waited_for
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED
 from tahoeish.client.foreground import run_to_end
@@ -25,16 +27,17 @@ from tahoeish.client.terminal import (
 )
 
 
-def get(cap: str, file: str, *, where: Where, quiet: bool) -> int:
-    """Write the file that `cap` names to `file`. Returns the exit status."""
+def get(wanted: CapPath, file: str, *, where: Where, quiet: bool) -> int:
+    """Write the file that is wanted to `file`. Returns the exit status."""
     from twisted.internet import reactor
 
     # On a terminal, the file itself is what there is to see.
-    wanted = not quiet and not (file == STANDARD_STREAM and sys.stdout.isatty())
+    told = not quiet and not (file == STANDARD_STREAM and sys.stdout.isatty())
 
     async def work(connect: Connect, output: Path | BinaryIO) -> None:
         client = connect(reactor)
-        with shown_progress(reactor, wanted=wanted) as progress:
+        cap = await _file(client, wanted)
+        with shown_progress(reactor, wanted=told) as progress:
             if isinstance(output, Path) or not must_be_waited_for(output.fileno()):
                 await client.get_to_file(cap, output, progress=progress)
                 return
@@ -51,12 +54,13 @@ def get(cap: str, file: str, *, where: Where, quiet: bool) -> int:
     return exit_status("get", where, transfer)
 
 
-def check(cap: str, *, verify: bool, repair: bool, where: Where) -> int:
-    """Print how the file is that `cap` names. Returns the exit status: the file's health."""
+def check(wanted: CapPath, *, verify: bool, repair: bool, where: Where) -> int:
+    """Print how the file is that is wanted. Returns the exit status: the file's health."""
     from twisted.internet import reactor
 
     async def work(connect: Connect) -> CheckReport:
-        return await connect(reactor).check(cap, verify=verify, repair=repair)
+        client = connect(reactor)
+        return await client.check(await _file(client, wanted), verify=verify, repair=repair)
 
     def examine(connect: Connect) -> int:
         report = run_to_end(reactor, lambda: work(connect))
@@ -83,13 +87,15 @@ def snapshot(folder: str, *, where: Where, quiet: bool) -> int:
     return exit_status("snapshot", where, take)
 
 
-def restore(cap: str, folder: str, *, overwrite: bool, where: Where, quiet: bool) -> int:
-    """Bring back what a snapshot holds, and print how much that is. Returns the exit status: whether it was all."""
+def restore(wanted: CapPath, folder: str, *, overwrite: bool, where: Where, quiet: bool) -> int:
+    """Bring back what a snapshot holds, or a folder in it. Returns the exit status: whether it was all."""
     from twisted.internet import reactor
 
     async def work(connect: Connect) -> RestoreReport:
+        client = connect(reactor)
+        cap = await client.directory_in(wanted.cap, wanted.path) if wanted.path else wanted.cap
         with shown_words(wanted=not quiet) as progress:
-            return await connect(reactor).restore(cap, folder, overwrite=overwrite, progress=progress)
+            return await client.restore(cap, folder, overwrite=overwrite, progress=progress)
 
     def bring_back(connect: Connect) -> int:
         report = run_to_end(reactor, lambda: work(connect))
@@ -97,6 +103,10 @@ def restore(cap: str, folder: str, *, overwrite: bool, where: Where, quiet: bool
         return EXIT_FAILED if report.left_out else EXIT_DONE
 
     return exit_status("restore", where, bring_back)
+
+
+async def _file(client: Client, wanted: CapPath) -> str:
+    return await client.file_in(wanted.cap, wanted.path) if wanted.path else wanted.cap
 
 
 @contextmanager

@@ -62,4 +62,8 @@ class UploadInProgress(ClientError):
 
 
 class NotAFolder(ClientError):
-    """On the node, a file is where a folder should be."""
+    """On the node, or in a directory, a file is where a folder should be."""
+
+
+class NotAFile(ClientError):
+    """In a directory, a folder is where a file should be."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tahoeish.node.directory import NodeDirectory
 
 
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC).timestamp()
+"""No date is later than the year 9999."""
+
+
 @dataclass(frozen=True, slots=True)
 class Administration:
     """A node's catalogue in the hands of whoever may read its directory. The node may run or not."""
@@ -109,7 +113,10 @@ def lifetime(text: str) -> float:
     """In seconds. Raises `argparse.ArgumentTypeError`."""
     from tahoeish.node.config.quantities import parse_duration
 
-    return understood(text, parse_duration, ValueError)
+    seconds = understood(text, parse_duration, ValueError)
+    if time.time() + seconds > _LAST_MOMENT:
+        raise argparse.ArgumentTypeError(f"{text!r} would end after the year 9999")
+    return seconds
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -122,4 +129,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def day(moment: float | None, otherwise: str) -> str:
     """The date, of UTC."""
-    return otherwise if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
+    if moment is None:
+        return otherwise
+    return "after 9999" if moment > _LAST_MOMENT else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"

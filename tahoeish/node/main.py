@@ -128,10 +128,37 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says where there is more to read, too. So do the parsers of commands, which argparse makes of the same class."""
+    """
+    Says where there is more to read, too, and knows an argument that may be missing also behind an option.
+
+    So do the parsers of commands, which argparse makes of the same class.
+    """
+
+    _has_commands = False
+    _trying_again = False
+
+    def add_subparsers(self, **how: Any) -> Any:
+        self._has_commands = True
+        return super().add_subparsers(**how)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, left = super().parse_known_args(args, namespace)
+        if self._trying_again or not left or _is_option(left[0]) or self._has_commands:
+            return known, left
+        # In `get CAP -q FILE`, argparse takes FILE for missing when it comes to -q, and then has no place for it. Its
+        # other way of parsing hasn't this fault, but others: it can't do commands, and may lose a "--".
+        self._trying_again = True
+        try:
+            return self.parse_known_intermixed_args(args)
+        finally:
+            self._trying_again = False
 
     def error(self, message: str) -> NoReturn:
         super().error(f"{message}\n`{self.prog} --help` says more.")
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word not in ("-", "--")
 
 
 class _Version(argparse.Action):

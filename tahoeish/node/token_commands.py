@@ -48,6 +48,10 @@ def _create(arguments: argparse.Namespace, node: Administration) -> None:
 
 
 def _list(arguments: argparse.Namespace, node: Administration) -> None:
+    from tahoeish.namespace.errors import NoSuchUser
+
+    if arguments.user is not None and node.users.find(arguments.user) is None:
+        raise NoSuchUser(arguments.user)
     tokens = node.tokens.all(arguments.user)
     if not tokens:
         print("There are no tokens.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tahoeish.namespace.users import User
 
 NO_QUOTA = "none"
+
+_BYTES = re.compile("[0-9]{1,30}")
+_LARGEST_QUOTA = 2**63 - 1
+"""More is no number to a database."""
 
 _STATES = {"on": True, "off": False}
 
@@ -218,7 +223,10 @@ def _tell_generated(arguments: argparse.Namespace, password: str) -> None:
 def _size(text: str) -> int:
     from tahoeish.node.config.quantities import parse_size
 
-    return int(text) if text.isdecimal() else understood(text, parse_size, ValueError)
+    size = int(text) if _BYTES.fullmatch(text) else understood(text, parse_size, ValueError)
+    if size > _LARGEST_QUOTA:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than can be counted; for no bound, say {NO_QUOTA}")
+    return size
 
 
 def _quota(text: str) -> int | None:

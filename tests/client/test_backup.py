@@ -62,6 +62,39 @@ def test_the_names_come_back_from_nothing_but_the_grid(node: NodeProcess) -> Non
     assert after.get("a/new/a/b%20c/file") == DATA
 
 
+def test_a_folder_of_a_snapshot_comes_back_alone(node: NodeProcess) -> None:
+    files = Folder(node, "/files")
+    files.make("a", "a/b%20c")
+    files.put("a/b%20c/file", DATA)
+    files.put("top", b"small")
+    cap = ran(tahoeish(node, "snapshot", "-q"))[1].strip()
+    assert ran(tahoeish(node, "restore", f"{cap}/a", "/only")) == (0, "1 folders, 1 files, 97.7 KiB\n", "")
+    assert files.names("only") == {"b c/"}
+    url = f"{node.url}/uri/{cap}/a/b%20c?t=json"
+    assert ran(tahoeish(node, "restore", url, "/other")) == (0, "0 folders, 1 files, 97.7 KiB\n", "")
+
+    status, _, err = ran(tahoeish(node, "restore", f"{cap}/no/such", "/nothing"))
+    assert status == 1 and "No such child: no (404)" in err
+    assert ran(tahoeish(node, "restore", f"{cap}/top", "/nothing")) == (
+        1,
+        "",
+        "tahoeish: restore: top is a file, not a folder\n",
+    )
+    assert files.names() == {"a/", "top", "only/", "other/"}
+
+
+def test_a_file_in_a_snapshot_can_be_had_and_checked(node: NodeProcess, tmp_path: Path) -> None:
+    files = Folder(node, "/files")
+    files.make("a", "a/b%20c")
+    files.put("a/b%20c/file", DATA)
+    cap = ran(tahoeish(node, "snapshot", "-q"))[1].strip()
+    assert ran(tahoeish(node, "get", f"{cap}/a/b c/file", tmp_path / "copy")) == (0, "", "")
+    assert (tmp_path / "copy").read_bytes() == DATA
+    assert ran(tahoeish(node, "check", f"{cap}/a/b c/file"))[::2] == (0, "")
+    status, _, err = ran(tahoeish(node, "get", f"{cap}/a/b c"))
+    assert (status, err) == (1, "tahoeish: get: a/b c is a folder, not a file\n")
+
+
 def test_what_could_not_be_brought_back_is_told(node: NodeProcess) -> None:
     children = {name: ["filenode", {"ro_uri": "URI:LIT:nbswy3dp"}] for name in ("good", "bad\n")}
     cap = node.request("POST", "/uri?t=mkdir-immutable", json.dumps(children).encode()).text

@@ -49,6 +49,42 @@ def test_help_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out == asked
 
 
+FILE, FOLDER = "URI:LIT:onzxg", "URI:DIR2-LIT:"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", FILE, "-q", "/dev/null"),
+        ("get", FILE, "--quiet", "-"),
+        ("get", FILE, "-q", "--", "/dev/null"),
+        ("get", "-q", "--", FILE, "/dev/null"),
+        ("get", FILE, "--user", "ann", "/dev/null"),
+        ("restore", FOLDER, "--overwrite", "/before"),
+        ("snapshot", "-q", "/photos"),
+    ],
+)
+def test_an_option_may_stand_before_any_argument(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    # That the URL is refused shows that all words were understood.
+    for at in (*words[:2], "--node-url=none", *words[2:]), (words[0], "--node-url=none", *words[1:]):
+        assert run(*at) == 2
+        assert "'none' is not the URL of a node" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (("get", FILE, "/a", "/b"), "/b"),
+        (("get", FILE, "-q", "/a", "/b"), "/b"),
+        (("get", FILE, "-q", "/a", "--bogus"), "--bogus"),
+        (("put", "--", "-a", "-q"), "-q"),
+    ],
+)
+def test_what_is_too_much_is_told(words: tuple[str, ...], left: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words) == 2
+    assert f"error: unrecognized arguments: {left}\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("words", "program"), [((), "tahoeish"), (("user",), "tahoeish user")])
 def test_no_command_is_a_mistake(words: tuple[str, ...], program: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*words) == 2

@@ -121,6 +121,14 @@ class TestUser:
         status, _, err = place.run("user", "add", "alice", "--generate", "--quota", "much")
         assert status == 2 and "not a number and a unit" in err
 
+    @pytest.mark.parametrize("size", ["99999999999GiB", str(2**63), "9" * 5000])
+    def test_a_quota_that_nobody_can_count_is_a_mistake(self, place: Place, size: str) -> None:
+        place.users.add("alice", None)
+        for command in (("user", "quota", "alice", size), ("user", "add", "bob", "--generate", "--quota", size)):
+            status, _, err = place.run(*command)
+            assert status == 2 and ("SIZE: " in err or "--quota: " in err)
+        assert place.user("alice").quota is None
+
     def test_passwd_gives_another_password(self, place: Place) -> None:
         place.users.add("alice", None)
         place.done("user", "passwd", "alice", "--password-file", str(place.password_file))
@@ -157,6 +165,9 @@ class TestUser:
         place.users.add("alice", None)
         place.done("user", "quota", "alice", "1000")
         assert place.user("alice").quota == 1000
+        place.done("user", "quota", "alice", str(2**63 - 1))
+        assert place.user("alice").quota == 2**63 - 1
+        assert "alice" in place.done("user", "list")
         place.done("user", "quota", "alice", "none")
         assert place.user("alice").quota is None
 
@@ -207,6 +218,18 @@ class TestToken:
             other.id: "alice read, write / 2027-01-15 expired never",
         }
 
+    @pytest.mark.parametrize("time", ["3000000 d", "999999999999d"])
+    def test_none_lasts_longer_than_dates_go(self, place: Place, time: str) -> None:
+        place.users.add("alice", None)
+        status, _, err = place.run("token", "create", "alice", "--expires", time)
+        assert status == 2 and "would end after the year 9999" in err
+        assert place.tokens.all() == []
+
+    def test_one_that_lasts_longer_is_listed(self, place: Place) -> None:
+        place.users.add("alice", None)
+        place.tokens.create("alice", expires=1e30)
+        assert "after 9999" in place.done("token", "list")
+
     def test_revoke(self, place: Place) -> None:
         place.users.add("alice", None)
         token, secret = place.tokens.create("alice")
@@ -214,6 +237,12 @@ class TestToken:
         assert place.tokens.find(secret) is None
         status, _, err = place.run("token", "revoke", token.id)
         assert status == 1 and "there is no token" in err
+
+    def test_of_nobody_there_is_no_list(self, place: Place) -> None:
+        status, out, err = place.run("token", "list", "nobody")
+        assert (status, out, err) == (1, "", "tahoeish: token list: there is no user nobody\n")
+        place.users.add("alice", None)
+        assert place.done("token", "list", "alice") == "There are no tokens.\n"
 
 
 class TestShare:
