@@ -10,7 +10,7 @@ from tahoeish.gateway.errors import Refused
 from tahoeish.streams.request import StreamingRequest
 
 # An element of a list may be empty.
-_ENTITY_TAG = re.compile(r'[ \t]*((?:W/)?"[^"]*"|\*)?[ \t]*(?:,|\Z)')
+_ENTITY_TAG = re.compile(r'[ \t]*+((?:W/)?"[^"]*+"|\*)?[ \t]*+(?:,|\Z)')
 
 
 def entity_tags(header: str) -> tuple[str, ...] | None:

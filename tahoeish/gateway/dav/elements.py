@@ -25,7 +25,8 @@ DAV = "DAV:"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _XMLNS = "http://www.w3.org/2000/xmlns/"
 _ENCODINGS = {"utf-8", "utf-16", "us-ascii", "iso-8859-1"}
-_PREFIX_IN_TEXT = re.compile(r"([\w.-]+):", re.UNICODE)
+# Long words without a colon are looked at once, and not once from each of their letters.
+_PREFIX_IN_TEXT = re.compile(r"(?<![\w.-])([\w.-]++):", re.UNICODE)
 
 Name: TypeAlias = tuple[str, str]
 """A namespace, empty for none, and a local name."""
