@@ -27,6 +27,14 @@ def entity_tags(header: str) -> tuple[str, ...] | None:
     return tuple(tags)
 
 
+def http_date(header: str | None) -> int | None:
+    """Unix seconds. What can't be understood isn't there, as HTTP wants it."""
+    try:
+        return None if header is None else stringToDatetime(header.strip().encode())
+    except (ValueError, IndexError, OverflowError):
+        return None
+
+
 def listed(header: str, etag: str) -> bool:
     """Whether `etag` is in the list, compared weakly, as `If-None-Match` wants it; `*` is any."""
     return any(tag.removeprefix("W/") in (etag, "*") for tag in entity_tags(header) or ())
@@ -77,8 +85,4 @@ def _lines(request: StreamingRequest, name: bytes) -> str:
 
 def _date(request: StreamingRequest, name: bytes) -> int | None:
     header = request.getHeader(name)
-    try:
-        return None if header is None else stringToDatetime(header)
-    except (ValueError, IndexError):
-        # What can't be understood isn't there, as HTTP wants it.
-        return None
+    return None if header is None else http_date(header.decode("latin-1"))

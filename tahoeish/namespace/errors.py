@@ -104,7 +104,8 @@ class ConditionFailed(NamespaceError):
     """What the request demands to be so isn't so."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{shown(path)} is not as the request's If, If-Match or If-None-Match header demands")
+        headers = "If, If-Match, If-None-Match or If-Unmodified-Since"
+        super().__init__(f"{shown(path)} is not as the request's {headers} header demands")
         self.path = path
 
 

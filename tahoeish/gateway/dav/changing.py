@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from twisted.web.http import stringToDatetime
-
+from tahoeish.gateway.conditions import http_date
 from tahoeish.gateway.dav.answers import write_change, write_xml
 from tahoeish.gateway.dav.bodies import parse_proppatch
 from tahoeish.gateway.dav.elements import DAV, Element
@@ -132,9 +131,8 @@ def _modified(changes: Sequence[tuple[PropertyChange, Element]]) -> float | None
         if change.name == LAST_MODIFIED:
             modified = seconds_of(element.text)
         elif change.name == WIN32_LAST_MODIFIED:
-            try:
-                modified = float(stringToDatetime(element.text.strip().encode()))
-            except (ValueError, IndexError):
-                # Only a property, then.
-                continue
+            seconds = http_date(element.text)
+            if seconds is not None:
+                # Otherwise it is only a property.
+                modified = float(seconds)
     return modified

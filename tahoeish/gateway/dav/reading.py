@@ -49,7 +49,7 @@ class ReadingFiles:
             await self._version(visit, _number(number))
             return
         # The other conditions are between the client and the file, and can be answered with a mere 304.
-        conditions = replace(visit.conditions, if_match=None, if_none_match=None)
+        conditions = replace(visit.conditions, if_match=None, if_none_match=None, unmodified_since=None)
         entry = await self._names.ask(Catalogue.check, visit.viewer, visit.path, conditions, Reading())
         assert entry is not None, "a reader gets NoSuchEntry"
         if entry.content is None:

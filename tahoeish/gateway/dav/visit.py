@@ -43,6 +43,9 @@ class FileOptions:
     """Host names by which clients know this server, beside the ones that they say."""
 
 
+CONDITIONS = ("If", "If-Match", "If-None-Match", "If-Unmodified-Since")
+"""Headers, in the order in which `parse_conditions` takes them."""
+
 MOST_TOGETHER = 64
 """Questions, or changes, of which the first has to wait until the last has been seen to."""
 
@@ -129,9 +132,7 @@ def visit_of(request: StreamingRequest, body: BodyStream, viewer: Viewer, option
     """Raises `Refused` for a path or conditions that can't be understood."""
     hosts = frozenset(hosts_of(request, options.public_names))
     conditions = parse_conditions(
-        _header(request, "If"),
-        _header(request, "If-Match"),
-        _header(request, "If-None-Match"),
+        *(_header(request, name) for name in CONDITIONS),
         path_of=lambda address: tagged_path(address, hosts),
     )
     prefix = prefix_of((request.path or b"").decode("latin-1")) or PREFIX
