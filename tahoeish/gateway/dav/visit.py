@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.gateway.dav.addresses import destination, hosts_of, path_of, tagged_path
-from tahoeish.gateway.dav.aliases import prefix_of
+from tahoeish.gateway.dav.aliases import expect_own, prefix_of
 from tahoeish.gateway.dav.elements import MAX_BYTES
 from tahoeish.gateway.dav.hrefs import PREFIX
 from tahoeish.gateway.dav.if_header import parse_conditions
@@ -119,6 +120,7 @@ class Visit:
         if header is None:
             raise Refused(400, "where to? There is no Destination header")
         path = destination(header, self.hosts)
+        expect_own(urlsplit(header.strip()).path, self.viewer)
         self.expect_wanted(path)
         return path
 
