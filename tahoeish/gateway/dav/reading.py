@@ -144,7 +144,7 @@ class ReadingFiles:
             raise Refused(404, f"there is no version {number} of a file at this address; it may have been purged")
         content = version.content
         kind = served_type(version.name, content.content_type)
-        label = Label(version.name, kind, None, version.modified, checksums=content.checksums)
+        label = Label(version.name, kind, content.etag, version.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
 

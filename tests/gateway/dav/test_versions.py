@@ -35,3 +35,12 @@ def test_nothing_is_posted_to_a_version(folder: Folder, version: int) -> None:
     assert folder.request("POST", f"file?version={version}").status == 400
     assert folder.request("POST", f"file?restore={version}").status == 204
     assert folder.get("file") == b"first"
+
+
+def test_a_version_has_the_tag_that_the_file_had(folder: Folder) -> None:
+    etag = folder.put("file", b"first").headers["ETag"]
+    folder.put("file", b"second")
+    (number,) = (each["id"] for each in folder.request("GET", "file?versions").json()["versions"])
+    assert folder.request("GET", f"file?version={number}").headers["ETag"] == etag
+    assert folder.request("GET", f"file?version={number}", headers={"If-None-Match": etag or ""}).status == 304
+    assert folder.request("GET", f"file?version={number}", headers={"If-Match": '"other"'}).status == 412
