@@ -112,7 +112,7 @@ class Guard(Resource):
             let_in(request, viewer)
         resource = self._resource(request)
         if viewer is not None:
-            expect_own(request, viewer)
+            expect_own((request.path or b"").decode("latin-1"), viewer)
             _check_limits(viewer, request, place)
         try:
             await resource.respond(request, body)

@@ -10,7 +10,7 @@ from tahoeish.gateway.errors import Refused
 from tahoeish.streams.request import StreamingRequest
 
 # An element of a list may be empty.
-_ENTITY_TAG = re.compile(r'[ \t]*((?:W/)?"[^"]*"|\*)?[ \t]*(?:,|\Z)')
+_ENTITY_TAG = re.compile(r'[ \t]*+((?:W/)?"[^"]*+"|\*)?[ \t]*+(?:,|\Z)')
 
 
 def entity_tags(header: str) -> tuple[str, ...] | None:
@@ -25,6 +25,14 @@ def entity_tags(header: str) -> tuple[str, ...] | None:
             tags.append(match[1])
         position = match.end()
     return tuple(tags)
+
+
+def http_date(header: str | None) -> int | None:
+    """Unix seconds. What can't be understood isn't there, as HTTP wants it."""
+    try:
+        return None if header is None else stringToDatetime(header.strip().encode())
+    except (ValueError, IndexError, OverflowError):
+        return None
 
 
 def listed(header: str, etag: str) -> bool:
@@ -77,8 +85,4 @@ def _lines(request: StreamingRequest, name: bytes) -> str:
 
 def _date(request: StreamingRequest, name: bytes) -> int | None:
     header = request.getHeader(name)
-    try:
-        return None if header is None else stringToDatetime(header)
-    except (ValueError, IndexError):
-        # What can't be understood isn't there, as HTTP wants it.
-        return None
+    return None if header is None else http_date(header.decode("latin-1"))

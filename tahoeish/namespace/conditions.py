@@ -1,4 +1,7 @@
-"""What a request demands to be so, from its headers If, If-Match and If-None-Match (RFC 4918 section 10.4)."""
+"""
+What a request demands to be so, from its headers If (RFC 4918 section 10.4), If-Match, If-None-Match and
+If-Unmodified-Since (RFC 9110 section 13).
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ NOWHERE: Path = ("",)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An entry's tag, None when there is no such entry, and the tokens of all locks that cover the path."""
+    """An entry's tag and time, None when there is no such entry, and the tokens of all locks that cover the path."""
 
     etag: str | None
     tokens: frozenset[str]
+    modified: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,14 @@ class Conditions:
     """
     `lists`: the If header; empty if there was none. `if_match` and `if_none_match`: the tags in these headers, or
     `(ANY,)`; None if there was none. `tokens`: lock tokens that were submitted otherwise than in If.
+    `unmodified_since`: Unix seconds, which mean nothing beside `if_match`, or for what isn't there.
     """
 
     lists: tuple[ConditionList, ...] = ()
     if_match: tuple[str, ...] | None = None
     if_none_match: tuple[str, ...] | None = None
     tokens: frozenset[str] = frozenset()
+    unmodified_since: int | None = None
 
     @property
     def submitted(self) -> frozenset[str]:
@@ -80,7 +86,11 @@ class Conditions:
 
     @property
     def demand_nothing(self) -> bool:
-        return not self.lists and self.if_match is None and self.if_none_match is None
+        return not self.lists and not self._about_own_state
+
+    @property
+    def _about_own_state(self) -> bool:
+        return not (self.if_match is None and self.if_none_match is None and self.unmodified_since is None)
 
     def holds(self, path: Path, state_of: Callable[[Path], State | None]) -> bool:
         """
@@ -88,10 +98,12 @@ class Conditions:
 
         Of the lists, one is enough, whatever it is tagged with.
         """
-        if self.if_match is not None or self.if_none_match is not None:
+        if self._about_own_state:
             own = state_of(path)
             etag = own.etag if own is not None else None
             if self.if_match is not None and not _listed(etag, self.if_match):
+                return False
+            if self.if_match is None and _is_later(own, self.unmodified_since):
                 return False
             if self.if_none_match is not None and _listed(etag, [tag.removeprefix("W/") for tag in self.if_none_match]):
                 return False
@@ -106,3 +118,10 @@ UNCONDITIONAL = Conditions()
 
 def _listed(etag: str | None, tags: tuple[str, ...] | list[str]) -> bool:
     return etag is not None and (etag in tags or ANY in tags)
+
+
+def _is_later(own: State | None, seconds: int | None) -> bool:
+    if own is None or own.modified is None or seconds is None:
+        return False
+    # Dates in HTTP have no fractions.
+    return int(own.modified) > seconds

@@ -32,6 +32,16 @@ class Content:
         if "\0" in self.cap or "\0" in (self.content_type or ""):
             raise BadContent("there is a NUL in the cap or the type of a file's content")
 
+    @property
+    def etag(self) -> str:
+        """A strong entity tag, quoted: the same for the same cap, wherever it lies and whenever it lay there."""
+        # Not the cap itself: whoever sees it can read the file.
+        return _tag(self.cap)
+
+
+def _tag(identity: str) -> str:
+    return f'"{blake2b(identity.encode(), digest_size=16, person=b"etag").hexdigest()}"'
+
 
 NOTHING = Content("URI:LIT:", 0)
 
@@ -71,12 +81,7 @@ class Entry:
         For a file it tells the content, and is the same for the same cap; for a folder it changes when a direct
         member comes, goes or is replaced.
         """
-        if self.content is not None:
-            # Not the cap itself: whoever sees it can read the file.
-            identity = self.content.cap.encode()
-        else:
-            identity = f"{self.owner}/{self.id}/{self.changes}".encode()
-        return f'"{blake2b(identity, digest_size=16, person=b"etag").hexdigest()}"'
+        return self.content.etag if self.content is not None else _tag(f"{self.owner}/{self.id}/{self.changes}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,10 @@ class NoSuchEntry(NamespaceError):
 class NoSuchParent(NamespaceError):
     """The folder in which the entry should be made isn't there, or isn't a folder."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"there is no folder {shown(path[:-1])}; make it first")
+    def __init__(self, path: Path, file: Path | None = None) -> None:
+        """`file`: the path of one that is where a folder would have to be."""
+        missing = f"there is no folder {shown(path[:-1])}; make it first"
+        super().__init__(missing if file is None else f"{shown(file)} is a file, not a folder")
         self.path = path
 
 
@@ -104,7 +106,8 @@ class ConditionFailed(NamespaceError):
     """What the request demands to be so isn't so."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{shown(path)} is not as the request's If, If-Match or If-None-Match header demands")
+        headers = "If, If-Match, If-None-Match or If-Unmodified-Since"
+        super().__init__(f"{shown(path)} is not as the request's {headers} header demands")
         self.path = path
 
 

@@ -65,7 +65,9 @@ class Place:
     def folders(self) -> tuple[Record, ...]:
         """All above the place, from the top of the tree. `NoSuchParent` if one of them is missing, or is a file."""
         above = self.records[: len(self.place)]
-        if len(above) < len(self.place) or (above and not above[-1].folder):
+        if above and not above[-1].folder:
+            raise NoSuchParent(self.path, self.seen(self.place[: len(above) - 1]))
+        if len(above) < len(self.place):
             raise NoSuchParent(self.path)
         return above
 

@@ -15,14 +15,15 @@ from tahoeish.namespace.view import View
 
 def share(view: View, path: Path, with_user: str, name: str, writable: bool) -> Share:
     _demand_whole_user(view, path)
+    _demand_user(view, view.user)
     place = view.reach(path)
     if place.shared:
         raise Forbidden(place.path, f"only {place.owner} can share it")
     folder = place.folder()
     name = check_name(name)
-    known = view.connection.execute(select(users.c.name).where(users.c.name == with_user)).one_or_none()
-    if known is None or with_user == view.user:
-        raise NoSuchUser(with_user)
+    if with_user == view.user:
+        raise Forbidden(place.path, f"it is {with_user}'s own, and can be shared with others")
+    _demand_user(view, with_user)
     other = shares.find(view.connection, view.user, with_user, name)
     if other is not None and other.records[-1].id != folder.id:
         raise AlreadyExists((SHARED + view.user, name))
@@ -51,3 +52,8 @@ def all_shares(view: View) -> list[Share]:
 def _demand_whole_user(view: View, path: Path) -> None:
     if view.viewer.read_only or view.viewer.below:
         raise Forbidden(path, "sharing takes a password, or a token without limits")
+
+
+def _demand_user(view: View, name: str) -> None:
+    if view.connection.execute(select(users.c.name).where(users.c.name == name)).one_or_none() is None:
+        raise NoSuchUser(name)

@@ -201,12 +201,15 @@ class View:
     def _state(self, path: Path) -> State | None:
         try:
             if is_virtual(path):
-                return State(self.entry(path).etag, frozenset())
+                entry = self.entry(path)
+                return State(entry.etag, frozenset(), entry.modified)
             place = self.reach(path)
         except NamespaceError:
             return None
         tokens = frozenset(lock.token for lock in locks.covering(self.locks_about(place, tree=False), place.place))
-        return State(None if place.record is None else place.entry().etag, tokens)
+        if place.record is None:
+            return State(None, tokens)
+        return State(place.entry().etag, tokens, place.record.modified)
 
 
 def as_seen(lock: locks.Lock, place: Place) -> locks.Lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import datetimeToString, parse_qs
+from twisted.web.http import RESPONSES, datetimeToString, parse_qs
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from zope.interface import Attribute
@@ -65,6 +66,13 @@ class IBoundedResource(IResource):
     max_body: int = Attribute("The most bytes that it takes.")
 
 
+def _phrase(status: int) -> bytes | None:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return None
+
+
 class StreamingRequest(server.Request):
     """
     One request. `body` is there from the moment the head is in, and when the body has been read to its end, `trailers`
@@ -88,6 +96,10 @@ class StreamingRequest(server.Request):
     _answered = False
     _work: Deferred[None] | None = None
     _routed_paths: tuple[list[bytes], list[bytes]]
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        """As twisted.web's, which doesn't know what newer statuses are called."""
+        super().setResponseCode(code, _phrase(code) if message is None and code not in RESPONSES else message)
 
     # What the channel calls, from inside its parser.
 

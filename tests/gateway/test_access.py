@@ -115,6 +115,18 @@ class TestUsers:
     def test_have_files_of_their_own(self, people: People) -> None:
         assert people.ask("GET", "/files/top", basic("Jürgen")).status == 404
 
+    @pytest.mark.parametrize("method", ["COPY", "MOVE"])
+    def test_send_nothing_to_addresses_of_others(self, people: People, method: str) -> None:
+        source = "/remote.php/dav/files/alice/sent"
+        assert people.ask("PUT", source, basic("alice")).status in (201, 204)
+        for destination in ("/remote.php/dav/files/J%C3%BCrgen/sent", "/remote.php/dav/files/bob/sent"):
+            answer = people.ask(method, source, basic("alice"), Destination=destination)
+            assert answer.status == 403 and "you are alice" in answer.text
+        assert people.ask("GET", "/files/sent", basic("alice")).body == b"x"
+        own = "/remote.php/dav/files/alice/sent-to"
+        assert people.ask(method, source, basic("alice"), Destination=own).status == 201
+        assert people.ask("DELETE", own, basic("alice")).status == 204
+
 
 class TestTokenForReading:
     def test_may_read(self, people: People) -> None:

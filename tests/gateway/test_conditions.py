@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.conditions import listed, unchanged
+from tahoeish.gateway.conditions import entity_tags, listed, unchanged
 
 TAGS = st.text(st.characters(codec="ascii", min_codepoint=0x21, exclude_characters='"'), max_size=8).map('"{}"'.format)
 
@@ -46,3 +48,14 @@ def test_a_range_is_served_for_the_very_same_bytes_only() -> None:
     assert unchanged('"a"', '"a"') and unchanged(' "a" ', '"a"')
     for other in ('"b"', 'W/"a"', "a", "*", '"a", "b"', "Sat, 29 Oct 1994 19:43:31 GMT"):
         assert not unchanged(other, '"a"')
+
+
+def test_a_long_list_takes_no_longer_than_it_is_long() -> None:
+    # Where each blank were to begin a look at all that follow it, this would take hours.
+    began = process_time()
+    blanks = " " * 1_000_000
+    assert entity_tags(f'"a",{blanks}x') is None
+    assert entity_tags(f'"a"{blanks}x') is None
+    assert entity_tags(f'"{blanks}') is None
+    assert entity_tags(f'"a"{blanks},{blanks}"b"') == ('"a"', '"b"')
+    assert process_time() - began < 10

@@ -19,6 +19,7 @@ from tahoeish.namespace.errors import (
     NotAFolder,
 )
 from tahoeish.namespace.intent import Reading, Writing
+from tahoeish.namespace.names import Path
 from tahoeish.namespace.properties import RemoveProperty, SetProperty
 from tests.namespace.conftest import Clock
 from tests.namespace.states import ANN, BOB, assert_sound, content, tree
@@ -106,6 +107,16 @@ def test_a_folder_is_modified_when_a_name_comes_or_goes(catalogue: Catalogue, cl
     assert catalogue.find(ANN, ("f",)).modified == clock() - 1
     catalogue.remove(ANN, ("f", "a"))
     assert catalogue.find(ANN, ("f",)).modified == clock()
+
+
+@pytest.mark.parametrize("path", [("f", "file", "x"), ("f", "file", "x", "y")])
+def test_who_wants_something_below_a_file_is_told_that_it_is_one(catalogue: Catalogue, path: Path) -> None:
+    catalogue.make_folder(ANN, ("f",))
+    catalogue.put(ANN, ("f", "file"), content("1"))
+    with pytest.raises(NoSuchParent, match=r"^/f/file is a file, not a folder$"):
+        catalogue.put(ANN, path, content("1"))
+    with pytest.raises(NoSuchParent, match=r"^there is no folder /f/none; make it first$"):
+        catalogue.put(ANN, ("f", "none", "x"), content("1"))
 
 
 def test_nothing_is_made_without_its_parent(catalogue: Catalogue) -> None:

@@ -19,8 +19,8 @@ from tahoeish.namespace.names import Path
 LOCK, NO_LOCK, CORRUPT = "urn:uuid:lock", "DAV:no-lock", "urn:uuid:lockx"
 TAG, BAD_TAG = '"tag"', '"bad"'
 
-LOCKED = State(TAG, frozenset([LOCK]))
-FREE = State(TAG, frozenset())
+LOCKED = State(TAG, frozenset([LOCK]), 1000.9)
+FREE = State(TAG, frozenset(), 1000.9)
 MISSING = State(None, frozenset())
 
 
@@ -58,6 +58,12 @@ def one_of(*lists: list[Condition], on: Path | None = None) -> Conditions:
         (Conditions(if_none_match=(ANY,)), FREE, False),
         (Conditions(if_none_match=(ANY,)), MISSING, True),
         (Conditions(if_match=(TAG,), lists=one_of([HasToken(LOCK)]).lists), FREE, False),
+        (Conditions(unmodified_since=1000), FREE, True),
+        (Conditions(unmodified_since=999), FREE, False),
+        (Conditions(unmodified_since=999), MISSING, True),
+        (Conditions(unmodified_since=999, if_match=(TAG,)), FREE, True),
+        (Conditions(unmodified_since=1000, if_none_match=(ANY,)), FREE, False),
+        (Conditions(unmodified_since=999, lists=one_of([HasToken(LOCK)]).lists), LOCKED, False),
         (Conditions(), MISSING, True),
     ],
 )

@@ -242,9 +242,12 @@ def test_a_share_is_changed_and_ended_by_its_owner(catalogue: Catalogue) -> None
 def test_only_a_folder_is_shared_and_only_with_a_user(catalogue: Catalogue) -> None:
     with pytest.raises(NotAFolder):
         catalogue.share(ANN, ("secret",), "bob", "x", writable=True)
-    for nobody in ("nobody", "ann"):
-        with pytest.raises(NoSuchUser):
-            catalogue.share(ANN, ("open",), nobody, "x", writable=True)
+    with pytest.raises(NoSuchUser, match="nobody"):
+        catalogue.share(ANN, ("open",), "nobody", "x", writable=True)
+    with pytest.raises(NoSuchUser, match="nobody"):
+        catalogue.share(Viewer("nobody"), ("open",), "ann", "x", writable=True)
+    with pytest.raises(Forbidden, match="it is ann's own"):
+        catalogue.share(ANN, ("open",), "ann", "x", writable=True)
     catalogue.share(ANN, ("open",), "bob", "ours", writable=True)
     with pytest.raises(Forbidden):
         catalogue.share(BOB, ("@ann", "ours"), "carol", "x", writable=True)

@@ -270,6 +270,8 @@ class TestShare:
         [
             (("share", "/nothing", "--from", "alice", "--with", "bob"), "there is nothing at /nothing"),
             (("share", "/photos", "--from", "alice", "--with", "nobody"), "there is no user nobody"),
+            (("share", "/photos", "--from", "nobody", "--with", "bob"), "there is no user nobody"),
+            (("share", "/photos", "--from", "alice", "--with", "alice"), "it is alice's own"),
             (("share", "/", "--from", "alice", "--with", "bob"), "--name"),
             (("unshare", "photos", "--from", "alice", "--with", "bob"), "nothing is shared"),
         ],

@@ -56,6 +56,16 @@ class Waiter(Resource):
 
 
 @implementer(IStreamingResource)
+class Teller(Resource):
+    """Answers with whatever status it is asked for."""
+
+    isLeaf = True
+
+    async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
+        answer(request, int(request.path[1:]), b"")
+
+
+@implementer(IStreamingResource)
 class Forgetter(Resource):
     """Keeps nothing of a request. Refuses what comes to `/refused` before it has read it."""
 
@@ -571,3 +581,22 @@ class TestLettingGo:
         with without_collector():
             connection.close()
             assert resource.held() is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"200 OK",
+        b"207 Multi-Status",
+        b"422 Unprocessable",
+        b"423 Locked",
+        b"424 Failed Dependency",
+        b"429 Too Many Requests",
+        b"507 Insufficient Storage",
+        b"499 Unknown Status",
+    ],
+)
+def test_a_status_is_called_as_it_is_called(line: bytes) -> None:
+    connection = Connection(Teller())
+    connection.send(b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % line[:3])
+    assert connection.received().startswith(b"HTTP/1.1 %s" % line)

@@ -28,9 +28,9 @@ def resolve(request: StreamingRequest) -> None:
             request.postpath = [PREFIX.strip("/").encode(), *rest]
 
 
-def expect_own(request: StreamingRequest, viewer: Viewer) -> None:
-    """Raises `Refused` if the address is that of somebody else's files."""
-    match = _FILES.match((request.path or b"").decode("latin-1"))
+def expect_own(path: str, viewer: Viewer) -> None:
+    """Raises `Refused` if the path of an address is that of somebody else's files."""
+    match = _FILES.match(path)
     user = None if match is None or match["user"] is None else unquote(match["user"])
     if user is not None and viewer.user not in (LOCAL, user):
         raise Refused(403, f"these would be {user[:80]}'s files, and you are {viewer.user}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tahoeish.gateway.dav.elements import DAV, BadDocument, Element, Name, parse, standalone
+from tahoeish.gateway.dav.elements import DAV, MAX_BYTES, BadDocument, Element, Name, parse, standalone
 from tahoeish.namespace.locks import Depth, LockWish, Scope
 from tahoeish.namespace.properties import PropertyChange, RemoveProperty, SetProperty
 
 MAX_NAMES = 1000
 """Properties in one request. All of them may have to be told of ten thousand entries."""
+
+MAX_NAME_TEXT = 64 * 1024
+"""Characters of the names in one PROPFIND: namespaces may be long, and are told with each of them."""
 
 MAX_OWNER = 8 * 1024
 """Of whoever holds a lock, as text."""
@@ -46,6 +49,7 @@ def parse_propfind(body: bytes) -> Wanted:
 def parse_proppatch(body: bytes) -> list[tuple[PropertyChange, Element]]:
     """The changes in the order in which they are to be made, each with the property's element. Raises `BadDocument`."""
     changes: list[tuple[PropertyChange, Element]] = []
+    size = 0
     for instruction in _root(body, "propertyupdate").children:
         if instruction.name not in ((DAV, "set"), (DAV, "remove")):
             continue
@@ -54,7 +58,12 @@ def parse_proppatch(body: bytes) -> list[tuple[PropertyChange, Element]]:
             raise BadDocument("in a propertyupdate, set and remove have a prop in them")
         for element in properties.children:
             if instruction.name == (DAV, "set"):
-                changes.append((SetProperty(element.name, standalone(element)), element))
+                value = standalone(element)
+                # Each brings along the namespaces around it, so that a short document could become very long ones.
+                size += len(value)
+                if size > MAX_BYTES:
+                    raise BadDocument(f"the properties are longer than the {MAX_BYTES} characters that are taken here")
+                changes.append((SetProperty(element.name, value), element))
             else:
                 changes.append((RemoveProperty(element.name), element))
     if not changes:
@@ -91,4 +100,6 @@ def _names(properties: Element) -> tuple[Name, ...]:
     names = tuple(dict.fromkeys(element.name for element in properties.children))
     if len(names) > MAX_NAMES:
         raise BadDocument(f"at most {MAX_NAMES} properties can be asked for at a time")
+    if sum(len(namespace) + len(local) for namespace, local in names) > MAX_NAME_TEXT:
+        raise BadDocument(f"the names of the properties are longer than {MAX_NAME_TEXT} characters in all")
     return names

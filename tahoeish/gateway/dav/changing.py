@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from twisted.web.http import stringToDatetime
-
+from tahoeish.gateway.conditions import http_date
 from tahoeish.gateway.dav.answers import write_change, write_xml
 from tahoeish.gateway.dav.bodies import parse_proppatch
 from tahoeish.gateway.dav.elements import DAV, Element
@@ -43,20 +42,18 @@ class Changes:
         write_nothing(visit.request, 201)
 
     async def delete(self, visit: Visit) -> None:
-        if parse_depth(visit.header("Depth")) is not Depth.INFINITY:
-            raise Refused(400, "a folder is removed with all that is in it; leave out Depth, or say Depth: infinity")
+        await self._expect_whole(visit, "a folder is removed with all that is in it")
         await self._names.ask(Catalogue.remove, visit.viewer, visit.path, visit.conditions)
         write_nothing(visit.request, 204)
 
     async def copy(self, visit: Visit) -> None:
         depth = parse_depth(visit.header("Depth"))
-        if depth is Depth.ONE:
+        if depth is Depth.ONE and await self._is_folder(visit):
             raise Refused(400, "a folder is copied with Depth 0 or infinity")
         await self._to_destination(visit, partial(Catalogue.copy, shallow=depth is Depth.ZERO))
 
     async def move(self, visit: Visit) -> None:
-        if parse_depth(visit.header("Depth")) is not Depth.INFINITY:
-            raise Refused(400, "a folder is moved with all that is in it; leave out Depth, or say Depth: infinity")
+        await self._expect_whole(visit, "a folder is moved with all that is in it")
         await self._to_destination(visit, Catalogue.move)
 
     async def proppatch(self, visit: Visit) -> None:
@@ -78,6 +75,14 @@ class Changes:
             statuses = [_names_of(changes, 200)]
         address = href(visit.path, folder=entry.is_folder, prefix=visit.prefix)
         write_xml(visit.request, 207, whole([response(address, statuses)]))
+
+    async def _expect_whole(self, visit: Visit, why: str) -> None:
+        """Raises `Refused` where less is wanted of a folder; a file has only one depth."""
+        if parse_depth(visit.header("Depth")) is not Depth.INFINITY and await self._is_folder(visit):
+            raise Refused(400, f"{why}; leave out Depth, or say Depth: infinity")
+
+    async def _is_folder(self, visit: Visit) -> bool:
+        return (await self._names.look(Catalogue.find, visit.viewer, visit.path)).is_folder
 
     async def _to_destination(self, visit: Visit, change: Callable[..., Outcome]) -> None:
         modified = parse_mtime(visit.header("X-OC-Mtime"))
@@ -132,9 +137,8 @@ def _modified(changes: Sequence[tuple[PropertyChange, Element]]) -> float | None
         if change.name == LAST_MODIFIED:
             modified = seconds_of(element.text)
         elif change.name == WIN32_LAST_MODIFIED:
-            try:
-                modified = float(stringToDatetime(element.text.strip().encode()))
-            except (ValueError, IndexError):
-                # Only a property, then.
-                continue
+            seconds = http_date(element.text)
+            if seconds is not None:
+                # Otherwise it is only a property.
+                modified = float(seconds)
     return modified

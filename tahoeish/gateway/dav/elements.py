@@ -21,11 +21,12 @@ MAX_ATTRIBUTES = 20_000
 """Of the whole document, namespace declarations included."""
 
 DAV = "DAV:"
+XML = "http://www.w3.org/XML/1998/namespace"
 
-_XML = "http://www.w3.org/XML/1998/namespace"
 _XMLNS = "http://www.w3.org/2000/xmlns/"
 _ENCODINGS = {"utf-8", "utf-16", "us-ascii", "iso-8859-1"}
-_PREFIX_IN_TEXT = re.compile(r"([\w.-]+):", re.UNICODE)
+# Long words without a colon are looked at once, and not once from each of their letters.
+_PREFIX_IN_TEXT = re.compile(r"(?<![\w.-])([\w.-]++):", re.UNICODE)
 
 Name: TypeAlias = tuple[str, str]
 """A namespace, empty for none, and a local name."""
@@ -51,7 +52,7 @@ class Scope:
         return None
 
 
-_OUTERMOST = Scope({"xml": _XML, "": ""})
+_OUTERMOST = Scope({"xml": XML, "": ""})
 
 
 @dataclass(slots=True)
@@ -216,12 +217,12 @@ def _scope(attributes: Mapping[str, str], around: Scope) -> Scope:
             prefix = name.removeprefix("xmlns:")
             if not value:
                 raise BadDocument(f"the XML declares the prefix {prefix!r} for no namespace at all")
-            if prefix == "xmlns" or (prefix == "xml") != (value == _XML) or value == _XMLNS:
+            if prefix == "xmlns" or (prefix == "xml") != (value == XML) or value == _XMLNS:
                 raise BadDocument(f"the XML declares the prefix {prefix!r} for what is reserved")
             declared[prefix] = value
         else:
             continue
-        if name == "xmlns" and value in (_XML, _XMLNS):
+        if name == "xmlns" and value in (XML, _XMLNS):
             raise BadDocument("the XML declares a reserved namespace as the default")
     return Scope(declared, around) if declared else around
 

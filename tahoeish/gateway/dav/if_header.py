@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from tahoeish.gateway.conditions import entity_tags
+from tahoeish.gateway.conditions import entity_tags, http_date
 from tahoeish.gateway.errors import Refused
 from tahoeish.namespace.conditions import NOWHERE, ConditionList, Conditions, HasTag, HasToken
 from tahoeish.namespace.names import Path
@@ -21,11 +21,12 @@ def parse_conditions(
     if_header: str | None,
     if_match: str | None,
     if_none_match: str | None,
+    if_unmodified_since: str | None = None,
     *,
     path_of: Callable[[str], Path | None],
 ) -> Conditions:
     """
-    What the three headers demand, each None if it isn't there.
+    What the headers demand, each None if it isn't there.
 
     `path_of` says what an address in `If` stands for: None for what isn't here. Raises `Refused`.
     """
@@ -33,6 +34,7 @@ def parse_conditions(
         lists=() if if_header is None else parse_if(if_header, path_of),
         if_match=None if if_match is None else _tags("If-Match", if_match),
         if_none_match=None if if_none_match is None else _tags("If-None-Match", if_none_match),
+        unmodified_since=http_date(if_unmodified_since),
     )
 
 

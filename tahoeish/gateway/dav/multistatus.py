@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tahoeish.gateway.dav.elements import DAV, Name, escape, escape_attribute
+from tahoeish.gateway.dav.elements import DAV, XML, Name, escape, escape_attribute
 
 CONTENT_TYPE = "application/xml; charset=utf-8"
 
@@ -44,6 +44,9 @@ def response(href: str, statuses: Iterable[PropertyStatus]) -> str:
 def empty(name: Name) -> str:
     """A property without a value."""
     namespace, local = name
+    if namespace == XML:
+        # No document may give it another prefix, or make it the default.
+        return f"<xml:{local}/>"
     return f"<D:{local}/>" if namespace == DAV else f'<{local} xmlns="{escape_attribute(namespace)}"/>'
 
 

@@ -12,7 +12,7 @@ from tahoeish.gateway.checksums import Checksums, checksums_of
 from tahoeish.gateway.dav.addresses import tagged_path
 from tahoeish.gateway.dav.headers import parse_mtime
 from tahoeish.gateway.dav.if_header import parse_conditions
-from tahoeish.gateway.dav.visit import Names, Visit
+from tahoeish.gateway.dav.visit import CONDITIONS, Names, Visit
 from tahoeish.gateway.filenames import told_type
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import Target
@@ -37,7 +37,7 @@ def name_target(visit: Visit, path: Path, modified: float | None = None) -> dict
         "path": list(path),
         "type": told_type(visit.header("Content-Type")),
         "modified": modified if modified is not None else parse_mtime(visit.header("X-OC-Mtime")),
-        "conditions": [visit.header(name) for name in ("If", "If-Match", "If-None-Match")],
+        "conditions": [visit.header(name) for name in CONDITIONS],
         "hosts": sorted(visit.hosts),
     }
     return {**target, "max_size": visit.max_size} if visit.max_size else target

@@ -49,7 +49,7 @@ class ReadingFiles:
             await self._version(visit, _number(number))
             return
         # The other conditions are between the client and the file, and can be answered with a mere 304.
-        conditions = replace(visit.conditions, if_match=None, if_none_match=None)
+        conditions = replace(visit.conditions, if_match=None, if_none_match=None, unmodified_since=None)
         entry = await self._names.ask(Catalogue.check, visit.viewer, visit.path, conditions, Reading())
         assert entry is not None, "a reader gets NoSuchEntry"
         if entry.content is None:
@@ -144,7 +144,7 @@ class ReadingFiles:
             raise Refused(404, f"there is no version {number} of a file at this address; it may have been purged")
         content = version.content
         kind = served_type(version.name, content.content_type)
-        label = Label(version.name, kind, None, version.modified, checksums=content.checksums)
+        label = Label(version.name, kind, content.etag, version.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
 

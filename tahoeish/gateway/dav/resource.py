@@ -15,7 +15,7 @@ from tahoeish.gateway.dav.storing import Storing
 from tahoeish.gateway.dav.visit import FileOptions, Names, Visit, visit_of
 from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.gateway.file import FileServer
-from tahoeish.gateway.resource import AsyncResource, argument
+from tahoeish.gateway.resource import AsyncResource, argument, asks
 from tahoeish.gateway.upload import Receiver
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.dialects import tus
@@ -81,6 +81,7 @@ class FilesResource(AsyncResource):
         handle = self._methods.get(method)
         if handle is None:
             raise Refused(405, f"{method} is not possible here, only {', '.join(self.allowed_methods)}")
+        _expect_present(request, method)
         await handle(visit_of(request, body, self._viewer_of(request), self._options))
 
     def offer(self, request: StreamingRequest) -> None:
@@ -128,6 +129,21 @@ class FilesResource(AsyncResource):
                     await self._reading.post(visit)
             case other:
                 raise Refused(400, f"what can be posted here is t=snapshot or t=restore, not t={other[:40]}")
+
+
+_OF_THE_PAST = {"version": {"GET", "HEAD"}, "versions": {"GET", "HEAD"}, "restore": {"GET", "HEAD", "POST"}}
+"""Query arguments that lead to what was, and the methods for which they do. GET has no use for the last one."""
+
+
+def _expect_present(request: StreamingRequest, method: str) -> None:
+    """Raises `Refused` for what would be done to the file as it is, but asked where an earlier version is."""
+    for word, methods in _OF_THE_PAST.items():
+        if method not in methods and (asks(request, word) or argument(request, word) is not None):
+            raise Refused(
+                400,
+                f"?{word} leads to what a name stood for before, which stays as it is: GET ?version=ID fetches it,"
+                f" and POST ?restore=ID brings it back; {method} is for the name without that",
+            )
 
 
 def announce(request: StreamingRequest, methods: list[str]) -> None:

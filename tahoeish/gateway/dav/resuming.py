@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from tahoeish.gateway.dav.addresses import is_folder_address
 from tahoeish.gateway.dav.hrefs import href
@@ -12,6 +13,8 @@ from tahoeish.gateway.errors import Refused
 from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.intake import Intake
 from tahoeish.gateway.uploads.room import with_room
+from tahoeish.namespace.catalogue import Catalogue
+from tahoeish.namespace.errors import NoSuchEntry
 from tahoeish.namespace.names import check_name
 
 
@@ -40,5 +43,15 @@ class Resuming:
             room = await expect_room(self._names, visit, path, length)
             return with_room(name_target(visit, path), room)
 
+        async def expect_nothing() -> None:
+            with suppress(NoSuchEntry):
+                if (await self._names.look(Catalogue.find, visit.viewer, visit.path)).size:
+                    raise Refused(
+                        409,
+                        "the file is complete, and nothing can be put behind it;"
+                        " a PATCH of the first bytes of another one says so with Upload-Offset: 0",
+                    )
+
         place = href(visit.path, folder=is_folder)
-        return await self._intake.take(visit.request, visit.body, Goal(place, is_file=not is_folder, prepare=prepare))
+        goal = Goal(place, is_file=not is_folder, prepare=prepare, expect_nothing=expect_nothing)
+        return await self._intake.take(visit.request, visit.body, goal)

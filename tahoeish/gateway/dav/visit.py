@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.gateway.dav.addresses import destination, hosts_of, path_of, tagged_path
-from tahoeish.gateway.dav.aliases import prefix_of
+from tahoeish.gateway.dav.aliases import expect_own, prefix_of
 from tahoeish.gateway.dav.elements import MAX_BYTES
 from tahoeish.gateway.dav.hrefs import PREFIX
 from tahoeish.gateway.dav.if_header import parse_conditions
@@ -42,6 +43,9 @@ class FileOptions:
     public_names: tuple[str, ...] = ()
     """Host names by which clients know this server, beside the ones that they say."""
 
+
+CONDITIONS = ("If", "If-Match", "If-None-Match", "If-Unmodified-Since")
+"""Headers, in the order in which `parse_conditions` takes them."""
 
 MOST_TOGETHER = 64
 """Questions, or changes, of which the first has to wait until the last has been seen to."""
@@ -116,6 +120,7 @@ class Visit:
         if header is None:
             raise Refused(400, "where to? There is no Destination header")
         path = destination(header, self.hosts)
+        expect_own(urlsplit(header.strip()).path, self.viewer)
         self.expect_wanted(path)
         return path
 
@@ -129,9 +134,7 @@ def visit_of(request: StreamingRequest, body: BodyStream, viewer: Viewer, option
     """Raises `Refused` for a path or conditions that can't be understood."""
     hosts = frozenset(hosts_of(request, options.public_names))
     conditions = parse_conditions(
-        _header(request, "If"),
-        _header(request, "If-Match"),
-        _header(request, "If-None-Match"),
+        *(_header(request, name) for name in CONDITIONS),
         path_of=lambda address: tagged_path(address, hosts),
     )
     prefix = prefix_of((request.path or b"").decode("latin-1")) or PREFIX

@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 
+async def _anything() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Goal:
     """Where one request wants a file to go."""
@@ -19,3 +23,5 @@ class Goal:
     The target of a file by this name, of so many bytes, as far as these are known. Raises what speaks against it,
     before any of it comes.
     """
+    expect_nothing: Callable[[], Awaitable[None]] = _anything
+    """Raises `Refused` where a file has content already, behind which nothing can be put."""

@@ -20,7 +20,7 @@ MOST_INTERIM = 16
 
 _LONGEST_CHUNK_LINE = 1024
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?\r\n")
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*?)[ \t]*\r\n")
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r\n")
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?")
 _NO_BODY = (204, 304)
@@ -229,7 +229,7 @@ def _fields(data: bytes, start: int, end: int) -> dict[str, str]:
         field = _FIELD.match(data, start, end)
         if field is None:
             raise BadAnswer("the answer has a header that is none")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
+        name, value = field[1].decode("ascii").lower(), field[2].strip(b" \t").decode("latin-1")
         if name in fields:
             value = f"{fields[name]}, {value}"
         fields[name] = value

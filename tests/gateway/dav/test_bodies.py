@@ -96,3 +96,14 @@ def test_a_lock_is_wished_for_with_its_owner_verbatim() -> None:
 def test_other_locks_are_refused(body: str) -> None:
     with pytest.raises(BadDocument):
         parse_lock(dav(body), Depth.ZERO, None)
+
+
+def test_a_namespace_is_not_told_so_often_that_a_short_document_becomes_long_ones() -> None:
+    long = f'<propertyupdate xmlns:p="{"n" * 100_000}"><set><prop>{{}}</prop></set></propertyupdate>'
+    assert parse_proppatch(dav(long.format("<p:a/>")))
+    with pytest.raises(BadDocument, match="longer than"):
+        parse_proppatch(dav(long.format("".join(f"<p:a{number}/>" for number in range(100)))))
+    asked = f'<propfind xmlns:p="{"n" * 1000}"><prop>{{}}</prop></propfind>'
+    assert parse_propfind(dav(asked.format("<p:a/>")))
+    with pytest.raises(BadDocument, match="longer than"):
+        parse_propfind(dav(asked.format("".join(f"<p:a{number}/>" for number in range(100)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -153,3 +154,18 @@ def test_any_bytes_are_understood_or_refused(data: bytes) -> None:
     except BadDocument:
         return
     assert parse(standalone(element).encode("utf-8", "surrogatepass")).name == element.name
+
+
+@pytest.mark.parametrize("text", ["deadbeef" * 120_000, "\u00e9" * 400_000, "a:" * 400_000, "a.b-" * 200_000 + ":"])
+def test_a_long_value_takes_no_longer_than_it_is_long(text: str) -> None:
+    # Where each letter were to begin a look at all that follow it, this would take hours.
+    began = process_time()
+    assert text in standalone(parse(f"<x><y>{text}</y></x>".encode()))
+    assert text in standalone(parse(f'<x><y z="{text}"/></x>'.encode()))
+    assert process_time() - began < 10
+
+
+def test_names_in_text_keep_their_prefixes() -> None:
+    text = '<x xmlns:p="u:1" xmlns:q="u:2" xmlns:r="u:3" xmlns:s="u:4"><y z="r:b">p:a, (q:b) s</y></x>'
+    written = standalone(next(parse(text.encode()).children))
+    assert [prefix for prefix in "pqrs" if f"xmlns:{prefix}=" in written] == ["p", "q", "r"]

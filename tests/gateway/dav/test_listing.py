@@ -112,6 +112,19 @@ class TestLiveProperties:
         assert {"{u}x", f"{D}getetag"} <= set(found[200])
         assert all(element.text is None and not len(element) for element in found[200].values())
 
+    def test_names_that_begin_with_xml_keep_their_prefix(self, folder: Folder) -> None:
+        name = "{http://www.w3.org/XML/1998/namespace}foo"
+        folder.put("file")
+        asked = "<propfind xmlns='DAV:'><prop><xml:foo/></prop></propfind>"
+        (found,) = responses(folder.request("PROPFIND", "file", asked, {"Depth": "0"})).values()
+        assert set(found[404]) == {name}
+        assert set(folder.patch("file", "<D:set><D:prop><xml:foo>1</xml:foo></D:prop></D:set>")[200]) == {name}
+        assert folder.properties("file")[name].text == "1"
+        (found,) = responses(
+            folder.request("PROPFIND", "file", "<propfind xmlns='DAV:'><propname/></propfind>", {"Depth": "0"})
+        ).values()
+        assert name in found[200]
+
     def test_a_name_that_xml_cannot_write_spoils_nothing(self, folder: Folder) -> None:
         folder.put("%EF%BF%BF")
         found = responses(folder.request("PROPFIND", "", headers={"Depth": "1"}))

@@ -49,6 +49,17 @@ class TestFolders:
         assert folder.names() == set()
 
 
+@pytest.mark.parametrize("depth", ["0", "1", "infinity"])
+def test_a_file_has_only_one_depth(folder: Folder, depth: str) -> None:
+    folder.put("file", b"content")
+    assert folder.transfer("COPY", "file", "copied", Depth=depth).status == 201
+    assert folder.transfer("MOVE", "copied", "moved", Depth=depth).status == 201
+    assert folder.get("moved") == b"content"
+    assert folder.request("DELETE", "file", headers={"Depth": depth}).status == 204
+    assert folder.request("DELETE", "file", headers={"Depth": depth}).status == 404
+    assert folder.names() == {"moved"}
+
+
 def test_a_fragment_removes_nothing(folder: Folder) -> None:
     folder.make("a")
     assert folder.request("DELETE", "a/#fragment").status == 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from time import process_time
 
 import pytest
 
@@ -150,3 +151,15 @@ def test_nothing_goes_on_for_ever(wire: bytes) -> None:
     for piece in (11, 10**6):
         with pytest.raises(AnswerTooLong):
             parsed(wire, piece=piece)
+
+
+def test_blanks_around_a_header_take_no_longer_than_there_are_many() -> None:
+    # Where each of them were to begin a look at all that follow it, this would take minutes.
+    began = process_time()
+    blanks = b" \t" * 7_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA:%s\r\n\r\n"
+    assert answer(head % (blanks + b"b" + blanks)).headers["a"] == "b"
+    assert answer(head % (b"b" + blanks + b"c")).headers["a"] == "b" + blanks.decode() + "c"
+    with pytest.raises(BadAnswer):
+        parsed(head % (blanks + b"\0"))
+    assert process_time() - began < 10

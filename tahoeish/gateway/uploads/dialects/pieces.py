@@ -165,7 +165,10 @@ def refusal(decision: Refuse) -> UploadRefused:
             detail = f"bytes {offset} to {given - 1} are missing: the next piece has to begin at {offset}"
             return UploadRefused(409, detail, there, members={"expected-offset": offset})
         case Reason.MISMATCH:
-            detail = f"the first {offset} bytes are here already: the next piece has to begin at {offset}"
+            detail = (
+                f"the first {offset} bytes are here already: the next piece has to begin at {offset}, or another file"
+                " after a DELETE of the address in Location"
+            )
             return UploadRefused(409, detail, there, members={"expected-offset": offset})
         case Reason.COMPLETE:
             detail = "the file is complete already; the first piece of a new one begins at 0"

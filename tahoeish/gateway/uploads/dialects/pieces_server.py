@@ -107,6 +107,9 @@ class PiecesServer:
         if length is None and append.completes:
             length = append.content_length
         target = await goal.prepare(piece.filename, length)
+        if append.offset is None:
+            # Taken for the beginning of a new file, it would replace what it was meant to go behind.
+            await goal.expect_nothing()
         try:
             live = await self._services.keeper.create(
                 self._services.viewer_of(request), dialect=DIALECT, target=target, key=key

@@ -163,6 +163,27 @@ def test_plain_bytes_after_the_end_need_to_say_that_they_are_new(node: NodeProce
     assert node.get("/files/ended").body == b"new"
 
 
+def test_plain_bytes_neither_replace_a_file_nor_go_behind_it(node: NodeProcess) -> None:
+    assert node.request("PUT", "/files/log", b"line 1\n").status == 201
+    refused = node.request("PATCH", "/files/log", b"line 2\n", PLAIN)
+    assert refused.status == 409 and b"Upload-Offset: 0" in refused.body
+    assert how_far(node, "/files/log") == 0 and node.get("/files/log").body == b"line 1\n"
+    anew = {**PLAIN, "Upload-Offset": "0"}
+    assert node.request("PATCH", "/files/log", b"one ", anew).status == 202
+    assert node.request("PATCH", "/files/log", b"two", {**PLAIN, "Upload-Complete": "?1"}).status == 204
+    assert node.get("/files/log").body == b"one two"
+    assert node.request("PUT", "/files/empty").status == 201
+    assert node.request("PATCH", "/files/empty", b"x", {**PLAIN, "Upload-Complete": "?1"}).status == 204
+
+
+def test_what_was_left_behind_can_be_ended_by_the_address_that_is_told(node: NodeProcess) -> None:
+    assert node.request("PATCH", "/files/left", b"abc", PLAIN).status == 202
+    refused = piece(node, "/files/left", 0, b"01", 4)
+    assert refused.status == 409 and b"DELETE" in refused.body
+    assert node.request("DELETE", refused.headers["Location"] or "").status == 204
+    assert piece(node, "/files/left", 0, b"0123", 4).status == 201
+
+
 def test_plain_bytes_are_nothing_else(node: NodeProcess) -> None:
     assert node.request("PATCH", "/files/typed", b"x", {"Content-Type": "text/plain"}).status == 415
 
