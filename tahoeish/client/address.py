@@ -95,12 +95,17 @@ def _pasted(text: str) -> str:
     return next((part for part in parts if "URI:" in part), parts[-1])
 
 
-def _checked(url: str, where: str) -> str:
+def is_node_url(text: str) -> bool:
+    """Addresses at a node can begin with it."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
+        return False
+    return usable and not set("?# \t\r\n") & set(text)
+
+
+def _checked(url: str, where: str) -> str:
+    if not is_node_url(url):
         raise BadNodeURL(f"{where}: {shown(url)!r} is not the URL of a node; one looks like {DEFAULT_NODE_URL}")
     return url.rstrip("/")

@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def understood(text: str, read: Callable[[str], T], refusal: type[Exception]) -> T:
-    """What `read` makes of it. A refusal is told in its own words; argparse has only "invalid value" for others."""
+def understood(words: S, read: Callable[[S], T], refusal: type[Exception]) -> T:
+    """What `read` makes of them. A refusal is told in its own words; argparse has only "invalid value" for others."""
     try:
-        return read(text)
+        return read(words)
     except refusal as error:
         raise argparse.ArgumentTypeError(str(error)) from None
