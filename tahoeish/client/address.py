@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from tahoeish.chk.caps import parse_cap
 from tahoeish.chk.directory_caps import DirectoryCap, parse_any_cap
 from tahoeish.chk.errors import BadCap
+from tahoeish.client.arguments import is_text
 from tahoeish.client.credentials import shown
 
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
@@ -46,10 +47,8 @@ def target_from(text: str) -> Target:
     names = tuple(name for name in text.removeprefix(FILES.rstrip("/")).split("/") if name)
     if {".", ".."} & set(names):
         raise BadTarget(f"{text!r} has . or .. in it, which mean nothing here")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadTarget(f"{text!r} isn't UTF-8") from None
+    if not is_text(text):
+        raise BadTarget(f"{text!r} isn't UTF-8")
     return Target(names, is_folder=text.endswith("/") or not names)
 
 
