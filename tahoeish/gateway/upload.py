@@ -24,6 +24,7 @@ from tahoeish.gateway.errors import (
 )
 from tahoeish.gateway.page import page
 from tahoeish.gateway.pages import policy
+from tahoeish.gateway.pages.names import marked_up
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.errors import GridError
 from tahoeish.grid.upload import Uploaded, Uploader
@@ -271,7 +272,7 @@ def _redirect(request: StreamingRequest, when_done: str, results: list[FormResul
 
 
 def _row(result: FormResult) -> str:
-    name = html.escape(result.filename)
+    name = marked_up(result.filename)
     if result.problem is not None:
         return f'<li class="failed"><b>{name}</b> was not stored: {html.escape(result.problem.detail)}</li>'
     cap = str(result.cap)

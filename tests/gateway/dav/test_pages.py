@@ -10,6 +10,7 @@ from hypothesis import given
 
 from tahoeish.gateway.dav import folder_page
 from tahoeish.gateway.dav.folder_page import Order, parse_order
+from tahoeish.gateway.pages import names
 from tahoeish.namespace.entries import Content, Entry, Kind, Version
 from tests.gateway.dav.webdav import Folder
 from tests.gateway.test_page import NASTY, TEXTS, Seen
@@ -39,7 +40,17 @@ class TestMarkup:
         ):
             seen, plain = Seen(make(name)), Seen(make("plain"))
             assert [tag for tag, _ in seen.tags] == [tag for tag, _ in plain.tags]
-            assert name in seen.text
+            assert names.plain(name) in seen.text
+
+    def test_a_program_does_not_look_like_a_picture(self) -> None:
+        name = "\u202egpj.exe"
+        for page in (
+            folder_page.head((name, name), Order()),
+            folder_page.rows([entry(name), entry(name, content=None)]),
+            folder_page.versions_page((name,), [version(name)], [version(name)], is_folder=True),
+        ):
+            assert "\u202e" not in page and "<bdi>\N{REPLACEMENT CHARACTER}gpj.exe</bdi>" in page
+        assert 'href="/files/a/%E2%80%AEgpj.exe"' in folder_page.rows([entry(name)])
 
     def test_nothing_of_somebody_else_s_is_run_or_fetched(self) -> None:
         page = folder_page.head((NASTY,), Order()) + folder_page.rows([entry(NASTY)]) + folder_page.foot((), empty=True)
