@@ -11,6 +11,7 @@ from hypothesis import given
 from tahoeish.gateway.dav import folder_page
 from tahoeish.gateway.dav.folder_page import Order, parse_order
 from tahoeish.gateway.pages import names
+from tahoeish.gateway.pages.sizes import bound_in_words
 from tahoeish.namespace.entries import Content, Entry, Kind, Version
 from tests.gateway.dav.webdav import Folder
 from tests.gateway.test_page import NASTY, TEXTS, Seen
@@ -67,6 +68,16 @@ class TestMarkup:
     )  # fmt: skip
     def test_sizes_are_short(self, size: int, text: str) -> None:
         assert f'title="{size} bytes">{text}<' in folder_page.rows([entry("a", size=size)])
+
+    @pytest.mark.parametrize(
+        ("size", "text"),
+        [
+            (0, "0 B"), (1, "1 B"), (1000, "1 kB"), (1024, "1 KiB"), (60 * 2**20, "60 MiB"), (2 * 10**9, "2 GB"),
+            (10**15, "1000 TB"), (1_500_000, "1500 kB"), (62_914_561, "63 MB (62914561 bytes)"),
+        ],
+    )  # fmt: skip
+    def test_bounds_are_told_as_they_were_set(self, size: int, text: str) -> None:
+        assert bound_in_words(size) == text
 
     def test_times_are_told_as_far_as_there_are_calendars(self) -> None:
         assert ">2001-09-09 01:46<" in folder_page.rows([entry("a")])
