@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from tahoeish.chk.directory_caps import DirectoryCap, DirectoryVerifyCap, parse_any_cap
 from tahoeish.chk.errors import BadCap
+from tahoeish.client.arguments import is_text
 from tahoeish.client.credentials import shown
 
 DEFAULT_NODE_URL = "http://127.0.0.1:3456"
@@ -54,10 +55,8 @@ def target_from(text: str) -> Target:
     names = tuple(name for name in text.removeprefix(FILES.rstrip("/")).split("/") if name)
     if {".", ".."} & set(names):
         raise BadTarget(f"{text!r} has . or .. in it, which mean nothing here")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadTarget(f"{text!r} isn't UTF-8") from None
+    if not is_text(text):
+        raise BadTarget(f"{text!r} isn't UTF-8")
     return Target(names, is_folder=text.endswith("/") or not names)
 
 
@@ -141,12 +140,17 @@ def _checked_path(cap: str, path: list[str], before: list[str]) -> CapPath:
     return CapPath(cap, tuple(path))
 
 
-def _checked(url: str, where: str) -> str:
+def is_node_url(text: str) -> bool:
+    """Addresses at a node can begin with it."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
+        return False
+    return usable and not set("?# \t\r\n") & set(text)
+
+
+def _checked(url: str, where: str) -> str:
+    if not is_node_url(url):
         raise BadNodeURL(f"{where}: {shown(url)!r} is not the URL of a node; one looks like {DEFAULT_NODE_URL}")
     return url.rstrip("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tahoeish.client.arguments import understood
+from tahoeish.client.arguments import text, understood
 from tahoeish.client.defaults import JOBS, RETRIES
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def _add_backup_commands(
         description="Store all names below a folder of /files as immutable directories, and print the one cap by which"
         " they, and the files, can be had again, by this program or by any Tahoe-LAFS.",
     )
-    snapshot.add_argument("folder", metavar="FOLDER", nargs="?", default="/", help="such as /photos (default: all)")
+    snapshot.add_argument(
+        "folder", metavar="FOLDER", nargs="?", type=text, default="/", help="such as /photos (default: all)"
+    )
     snapshot.set_defaults(command=_snapshot)
     restore = subparsers.add_parser(
         "restore",
@@ -109,7 +111,12 @@ def _add_backup_commands(
         "cap", metavar="CAP", type=_directory, help="what `snapshot` has printed; or a folder in that, as CAP/A/B"
     )
     restore.add_argument(
-        "folder", metavar="FOLDER", nargs="?", default="/", help="which is made, or is empty (default: /, the top)"
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=text,
+        default="/",
+        help="which is made, or is empty (default: /, the top)",
     )
     restore.add_argument(
         "--overwrite", action="store_true", help="let what is in the folder make way; it can be had back as versions"
@@ -122,11 +129,13 @@ def _address() -> argparse.ArgumentParser:
     options.add_argument(
         "--node-url",
         metavar="URL",
+        type=text,
         help="the node to ask (default: $TAHOEISH_NODE_URL, else what node.url in the node's directory says)",
     )
     options.add_argument(
         "--user",
         metavar="NAME",
+        type=text,
         help="who to be there; the password is $TAHOEISH_PASSWORD, or asked for (default: what the URL says, else an"
         " app token in $TAHOEISH_TOKEN, else $TAHOEISH_USER, else what ~/.netrc says for the host)",
     )

@@ -209,7 +209,8 @@ def write_text(
     request: StreamingRequest, status: int, text: str, content_type: str = "text/plain; charset=utf-8"
 ) -> None:
     """A short response, whole."""
-    body = text.encode()
+    # An error may quote what it refuses, such as half of a surrogate pair out of JSON.
+    body = text.encode(errors="backslashreplace")
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", content_type.encode())
     request.setHeader(b"Content-Length", b"%d" % len(body))

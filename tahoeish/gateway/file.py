@@ -16,7 +16,7 @@ from tahoeish.gateway.checksums import Checksums
 from tahoeish.gateway.conditions import expect_match, not_modified, unchanged
 from tahoeish.gateway.description import as_json, description_of
 from tahoeish.gateway.errors import Refused, write_text
-from tahoeish.gateway.filenames import attachment, content_type, is_active
+from tahoeish.gateway.filenames import attachment, is_active, served_type
 from tahoeish.gateway.info import write_info
 from tahoeish.gateway.ranges import ByteRange, Unsatisfiable, parse_range
 from tahoeish.gateway.resource import AsyncResource, argument, flag
@@ -35,6 +35,7 @@ class Label:
 
     name: str | None = None
     content_type: str | None = None
+    """What whoever has sent it said that it is."""
     etag: str | None = None
     modified: float | None = None
     metadata: Metadata | None = None
@@ -118,7 +119,7 @@ class FileServer:
     def _describe(self, request: StreamingRequest, label: Label) -> None:
         renamed = argument(request, "filename")
         name = renamed or label.name
-        kind = content_type(name) if renamed else label.content_type or content_type(name)
+        kind = served_type(name, None if renamed else label.content_type)
         request.setHeader(b"Content-Type", kind.encode())
         if is_active(kind):
             request.setHeader(b"Content-Security-Policy", b"sandbox")

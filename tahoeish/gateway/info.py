@@ -13,6 +13,7 @@ from tahoeish.gateway.description import description_of
 from tahoeish.gateway.errors import write_text
 from tahoeish.gateway.page import page
 from tahoeish.gateway.pages import policy
+from tahoeish.gateway.pages.names import plain
 from tahoeish.streams.request import StreamingRequest
 
 _ROWS = {
@@ -39,7 +40,7 @@ def info(cap: AnyCap, metadata: Metadata | None = None) -> str:
 
 def _row(title: str, fact: object) -> str:
     text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
-    return f"<tr><th>{title}</th><td><code>{html.escape(text)}</code></td></tr>"
+    return f"<tr><th>{title}</th><td><code>{html.escape(plain(text))}</code></td></tr>"
 
 
 def _fetching(cap: AnyCap) -> str:

@@ -10,6 +10,7 @@ from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory import Child, ChildCap, Children, Metadata
 from tahoeish.chk.directory_caps import DirectoryCap
 from tahoeish.gateway.page import page
+from tahoeish.gateway.pages.names import marked_up
 
 
 def listing(name: str | None, cap: DirectoryCap, children: Children) -> str:
@@ -31,7 +32,7 @@ def _row(name: str, child: Child) -> str:
 
 
 def _link(name: str, cap: ChildCap) -> str:
-    quoted, text = quote(str(cap), safe=""), html.escape(name)
+    quoted, text = quote(str(cap), safe=""), marked_up(name)
     match cap:
         case DirectoryCap():
             return f'<a href="/uri/{quoted}/">{text}/</a>'

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tahoeish.gateway.pages.assets import style_link
+from tahoeish.gateway.pages.names import plain
 from tahoeish.gateway.pages.upload_panel import upload_panel
 
 
@@ -40,13 +41,14 @@ def page(title: str, body: str, *, wide: bool = False, guest: bool = False) -> s
     A whole document around `body`, which is HTML already; `wide` with large tables. A `guest` is led nowhere else: all
     other pages would ask who they are.
     """
+    heading = html.escape(plain(title))
     top = "<h1>tahoeish</h1>" if guest else f'<h1><a href="/">tahoeish</a></h1>{_NAVIGATION}'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)} - tahoeish</title>{style_link()}</head>"
+        f"<title>{heading} - tahoeish</title>{style_link()}</head>"
         f'<body class="{"wide" if wide else "narrow"}"><header>{top}</header>'
-        f"<main><h2>{html.escape(title)}</h2>{body}</main></body></html>\n"
+        f"<main><h2>{heading}</h2>{body}</main></body></html>\n"
     )
 
 

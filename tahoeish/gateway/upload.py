@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote, urlsplit
@@ -24,6 +24,8 @@ from tahoeish.gateway.errors import (
 )
 from tahoeish.gateway.page import page
 from tahoeish.gateway.pages import policy
+from tahoeish.gateway.pages.names import marked_up
+from tahoeish.gateway.pages.sizes import bound_in_words, in_words
 from tahoeish.gateway.resource import argument, flag
 from tahoeish.grid.errors import GridError
 from tahoeish.grid.upload import Uploaded, Uploader
@@ -143,7 +145,7 @@ class Receiver:
             async for piece in content:
                 size += len(piece)
                 if self._max_size and size > self._max_size:
-                    raise Refused(413, f"{part.filename} is larger than the {self._max_size} bytes that are taken here")
+                    raise Refused(413, f"it is larger than the {bound_in_words(self._max_size)} that are taken here")
                 yield piece
             if rest is not None:
                 await rest()
@@ -257,7 +259,7 @@ def _answer_form(request: StreamingRequest, results: list[FormResult], when_done
     elif prefers_html(request):
         rows = "".join(_row(result) for result in results)
         request.setHeader(b"Content-Security-Policy", policy.PLAIN)
-        write_text(request, status, page("Stored", f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
+        write_text(request, status, page(_heading(results), f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
     elif len(results) == 1 and not problems:
         write_text(request, status, str(results[0].cap))
     else:
@@ -270,13 +272,21 @@ def _redirect(request: StreamingRequest, when_done: str, results: list[FormResul
     write_text(request, 302, "")
 
 
+def _heading(results: Sequence[FormResult]) -> str:
+    stored = [result for result in results if result.problem is None]
+    if not stored:
+        return "Not stored"
+    return "Stored" if len(stored) == len(results) else "Not all of it was stored"
+
+
 def _row(result: FormResult) -> str:
-    name = html.escape(result.filename)
+    name = marked_up(result.filename)
     if result.problem is not None:
         return f'<li class="failed"><b>{name}</b> was not stored: {html.escape(result.problem.detail)}</li>'
     cap = str(result.cap)
     href = f"/file/{quote(cap, safe='')}/@@named=/{quote(result.filename, safe='')}"
-    return f'<li><a href="{html.escape(href)}">{name}</a> ({result.size} bytes)<br><code>{html.escape(cap)}</code></li>'
+    link = f'<a href="{html.escape(href)}">{name}</a>'
+    return f"<li>{link} ({in_words(result.size)})<br><code>{html.escape(cap)}</code></li>"
 
 
 def _line(result: FormResult) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tahoeish.client.arguments import understood
-from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED
+from tahoeish.client.arguments import is_text, understood
+from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED
 
 if TYPE_CHECKING:
     from tahoeish.namespace.catalogue import Catalogue
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC).timestamp()
 """No date is later than the year 9999."""
+
+_PATHS = {"node_dir", "password_file"}
+"""Arguments that are names of files, which may have any bytes in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ def command(
     def run(arguments: argparse.Namespace) -> int:
         from tahoeish.namespace.errors import NamespaceError
 
+        if (odd := _no_text(arguments)) is not None:
+            print(f"tahoeish: {name}: {odd!r} isn't UTF-8", file=sys.stderr)
+            return EXIT_MISUSED
         try:
             with _administration(arguments) as administration:
                 work(arguments, administration)
@@ -77,6 +83,12 @@ def command(
         return EXIT_DONE
 
     return run
+
+
+def _no_text(arguments: argparse.Namespace) -> str | None:
+    """The first word that no name, label or folder can be."""
+    given = {name: words for name, words in vars(arguments).items() if isinstance(words, str)}
+    return next((words for name, words in given.items() if name not in _PATHS and not is_text(words)), None)
 
 
 @contextmanager

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from tahoeish.client.arguments import understood
 from tahoeish.node.administration import (
     Administration,
     command,
     day,
     directory_of,
-    lifetime,
     node_options,
     parsed_path,
     table,
 )
+from tahoeish.node.url_arguments import Place, base, expiry, ip_range, place, size
 
 if TYPE_CHECKING:
     from tahoeish.namespace.names import Path
     from tahoeish.namespace.url_keys import UrlKey
 
 METHODS = ("GET", "PUT", "POST", "HEAD", "DELETE")
-_FILES = "/files/"
-_SHORT_SIZE = re.compile(r"(?<=[0-9 ])[KMGT]$", re.IGNORECASE)
 
 
 def add_url_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,21 +36,39 @@ def add_url_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
         description="Print an address by which anybody who has it can do one thing with one file, for a while.",
     )
     signed.add_argument("method", metavar="METHOD", choices=METHODS, help="GET, PUT, POST, HEAD or DELETE")
-    signed.add_argument("file", metavar="/files/A/B", help="the file, by the address that it has, or is to get")
+    signed.add_argument(
+        "file",
+        metavar="/files/A/B",
+        type=place,
+        help="the file, by the address that it has, or is to get; a %% in its name is written %%25",
+    )
     signed.add_argument("--user", metavar="USER", help="whose file it is (default: the only one who has a key)")
     signed.add_argument(
-        "--expires", metavar="TIME", type=lifetime, default=3600.0, help='how long it is good, such as "1 h"'
+        "--expires", metavar="TIME", type=expiry, default="1 h", help='how long it is good, such as "1 h"'
     )
-    signed.add_argument("--max-size", metavar="SIZE", type=_size, help='how large the file may be, such as "2 GiB"')
+    signed.add_argument("--max-size", metavar="SIZE", type=size, help='how large the file may be, such as "2 GiB"')
     signed.add_argument("--filename", metavar="NAME", help="what whoever fetches the file is to save it as")
     signed.add_argument("--inline", action="store_true", help="let browsers show the file instead of saving it")
-    signed.add_argument("--ip-range", metavar="RANGE", help="only for these clients, such as 192.0.2.0/24")
+    signed.add_argument(
+        "--ip-range", metavar="RANGE", type=ip_range, help="only for these clients, such as 192.0.2.0/24"
+    )
     signed.add_argument("--prefix", action="store_true", help="for every file whose address begins like this one")
     signed.add_argument(
-        "--base", metavar="URL", help="how clients get to the node, such as https://files.example (default: as it runs)"
+        "--base",
+        metavar="URL",
+        type=base,
+        help="how clients get to the node, such as https://files.example (default: as it runs)",
     )
     signed.add_argument("--qr", action="store_true", help="also print it as a QR code, for a telephone")
-    signed.set_defaults(command=command("url sign", _sign))
+    sign = command("url sign", _sign)
+
+    def checked(arguments: argparse.Namespace) -> int:
+        asked: Place = arguments.file
+        if (problem := asked.problem(prefix=arguments.prefix)) is not None:
+            signed.error(problem)
+        return sign(arguments)
+
+    signed.set_defaults(command=checked)
 
     key = commands.add_parser("key", help="make and end the keys that sign addresses")
     keys = key.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -110,18 +123,15 @@ def _remove(arguments: argparse.Namespace, node: Administration) -> None:
 
 def _sign(arguments: argparse.Namespace, node: Administration) -> None:
     from tahoeish.gateway.links.tempurl import ROOT, signed_address
-    from tahoeish.namespace.errors import NamespaceError
 
-    path = _path_of_file(arguments.file)
-    if arguments.prefix and len(path) < 2 and not arguments.file.endswith("/"):
-        raise NamespaceError("a prefix lies in a folder, as /files/FOLDER/PREFIX or /files/FOLDER/")
-    key = _key_for(arguments.user, path, node)
-    slash = "/" if arguments.prefix and arguments.file.endswith("/") else ""
+    asked: Place = arguments.file
+    key = _key_for(arguments.user, asked.path, node)
+    slash = "/" if asked.is_folder else ""
     address = signed_address(
         key.secret,
         arguments.method,
-        int(time.time() + arguments.expires),
-        "/".join([ROOT, key.user, *path]) + slash,
+        arguments.expires,
+        "/".join([ROOT, key.user, *asked.path]) + slash,
         prefix=arguments.prefix,
         ip_range=arguments.ip_range,
         max_size=arguments.max_size,
@@ -132,15 +142,6 @@ def _sign(arguments: argparse.Namespace, node: Administration) -> None:
     print(url)
     if arguments.qr:
         _print_code(url)
-
-
-def _path_of_file(address: str) -> Path:
-    from tahoeish.namespace.errors import NamespaceError
-
-    path = parsed_path(address.removeprefix(_FILES))
-    if not address.startswith(_FILES) or not path:
-        raise NamespaceError(f"a file has an address such as {_FILES}photos/1.jpg")
-    return path
 
 
 def _key_for(user: str | None, path: Path, node: Administration) -> UrlKey:
@@ -163,7 +164,7 @@ def _base(arguments: argparse.Namespace) -> str:
     from tahoeish.namespace.errors import NamespaceError
 
     if arguments.base is not None:
-        return str(arguments.base).rstrip("/")
+        return str(arguments.base)
     try:
         return directory_of(arguments).url_path.read_text(encoding="utf-8").strip().rstrip("/")
     except FileNotFoundError:
@@ -174,12 +175,3 @@ def _print_code(text: str) -> None:
     import segno
 
     segno.make(text, error="l", micro=False).terminal(out=sys.stdout, compact=True)
-
-
-def _size(text: str) -> int:
-    from tahoeish.node.config.quantities import parse_size
-
-    size = understood(_SHORT_SIZE.sub(lambda unit: f"{unit[0]}iB", text), parse_size, ValueError)
-    if not size:
-        raise argparse.ArgumentTypeError("nothing fits into that")
-    return size

@@ -23,6 +23,10 @@ class BadForm(Exception):
     """The body isn't a well-formed form; the message says where it goes wrong."""
 
 
+class BadBoundary(BadForm):
+    """It doesn't begin with the boundary that its content type told."""
+
+
 class FormPart:
     """
     One field of a form, in the order in which they were sent.
@@ -114,6 +118,9 @@ class FormStream:
         except ParserLimitReached as error:
             raise BadForm(f"the form is out of bounds: {error}") from error
         except MultipartError as error:
+            # The parser counts a part as soon as it has seen the boundary before it.
+            if self._parser._segment_count == 0:
+                raise BadBoundary("the form is broken: it doesn't begin with the boundary of its type") from error
             raise BadForm(f"the form is broken: {error}") from error
 
     async def _read(self) -> bytes | bytearray:

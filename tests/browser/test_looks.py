@@ -126,6 +126,17 @@ def test_guests_can_read_what_becomes_of_their_files(
     expect_readable(window, view, artefacts / "guest")
 
 
+def test_guests_can_read_long_words(
+    node_with_users: NodeProcess, open_window: OpenWindow, artefacts: Path, view: tuple[int, str]
+) -> None:
+    window = open_view(open_window, node_with_users, view)
+    kinds = ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"]
+    label = "Rindfleischetikettierungsüberwachungsaufgabenübertragung"
+    window.go(new_link(node_with_users, label=label, content_types=kinds))
+    expect(window.page.get_by_role("heading", name="Rindfleisch")).to_be_visible()
+    expect_readable(window, view, artefacts / "long words")
+
+
 def test_guests_can_read_that_a_link_is_no_more(
     node_with_users: NodeProcess, open_window: OpenWindow, artefacts: Path, view: tuple[int, str]
 ) -> None:

@@ -194,7 +194,7 @@ class TestWalking:
     def test_to_a_name_however_it_is_composed(self, node: NodeProcess, tree: str, name: str) -> None:
         answer = node.get(f"/uri/{quote(tree, safe='')}/sub/{quote(name)}", {"Range": "bytes=0-9"})
         assert (answer.status, answer.body) == (206, CONTENT[:10])
-        assert answer.headers["Content-Type"] == "text/plain"
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
     def test_a_file_s_metadata_are_its_directory_s(self, node: NodeProcess, tree: str, file: str) -> None:
         kind, facts = node.get(f"/uri/{tree}/sub/K%C3%A4se.txt?t=json").json()

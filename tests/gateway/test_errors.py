@@ -13,6 +13,7 @@ from tahoeish.streams.codings import ACCEPTED, ExpandsTooFar, UnknownCoding
 from tahoeish.streams.digests import BadDigest
 from tahoeish.streams.expansion import BrokenCoding
 from tests.nodes import NOT_DURABLE, BrokenOff, NodeProcess, content_of, head, running
+from tests.people import add_user, basic
 
 UNKNOWN = "URI:CHK:aaaaaaaaaaaaaaaaaaaaaaaaaa:" + 52 * "a" + ":2:3:1000"
 
@@ -54,6 +55,13 @@ def test_people_read_text_and_programs_problem_json(node: NodeProcess) -> None:
 def test_a_body_that_is_not_what_it_should_be_has_the_status_of_its_error(error: Exception, status: int) -> None:
     assert problem_of(error).status == status
     assert problem_of(error).headers == ({"Accept-Encoding": ACCEPTED} if status == 415 else {})
+
+
+def test_an_error_may_quote_what_is_no_text(tmp_path: Path) -> None:
+    with running(tmp_path / "node", NOT_DURABLE) as node:
+        add_user(node, "alice")
+        answer = node.request("POST", "/links", b'{"half \\ud800": 1}', basic("alice"))
+        assert answer.status == 400 and "half \\ud800" in answer.text
 
 
 def test_an_upload_that_is_gone_or_with_another_process() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tahoeish.gateway.filenames import attachment, content_type, is_active
+from tahoeish.gateway.filenames import attachment, content_type, is_active, served_type
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
@@ -68,3 +68,19 @@ def test_browsers_run_what_is_in_markup(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a.js", "a.css", "a.png", "a.pdf", "a"])
 def test_browsers_only_show_the_rest(name: str) -> None:
     assert not is_active(content_type(name))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.csv", "a.css", "a.js", "a.mjs", "a.unheard-of", "a", "", None])
+def test_text_is_utf_8(name: str | None) -> None:
+    assert served_type(name, None).endswith("; charset=utf-8")
+    assert served_type(name, "text/plain") == "text/plain; charset=utf-8"
+
+
+def test_text_is_what_it_was_told_to_be() -> None:
+    assert served_type("a.txt", "text/plain; charset=koi8-r") == "text/plain; charset=koi8-r"
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.xml", "a.svg", "a.png", "a.json", "a.gz"])
+def test_what_says_by_itself_how_it_is_encoded_is_believed(name: str) -> None:
+    assert served_type(name, None) == content_type(name)
+    assert served_type(name, "text/html") == "text/html"

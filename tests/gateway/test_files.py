@@ -26,7 +26,7 @@ def test_a_whole_file(node: NodeProcess, cap: str) -> None:
     assert answer.body == CONTENT
     assert answer.headers["Content-Length"] == str(SIZE)
     assert answer.headers["Accept-Ranges"] == "bytes"
-    assert answer.headers["Content-Type"] == "text/plain"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_curl_gets_it_into_a_file(node: NodeProcess, cap: str) -> None:
@@ -61,13 +61,13 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "kind"),
         [
-            ("a.txt", "text/plain"),
+            ("a.txt", "text/plain; charset=utf-8"),
             ("page.html", "text/html"),
             ("photo.JPG", "image/jpeg"),
             ("film.mp4", "video/mp4"),
             ("backup.tar.gz", "application/gzip"),
-            ("noending", "text/plain"),
-            ("what.isthis", "text/plain"),
+            ("noending", "text/plain; charset=utf-8"),
+            ("what.isthis", "text/plain; charset=utf-8"),
         ],
     )
     def test_the_name_decides_the_type(self, node: NodeProcess, name: str, kind: str) -> None:
@@ -82,7 +82,8 @@ class TestNames:
     @pytest.mark.parametrize("name", ["a.html", "a.svg", "a.xhtml", "a.xml", "a.rdf", "data:TEXT/HTML,x"])
     def test_what_a_browser_would_run_is_put_in_a_sandbox(self, node: NodeProcess, name: str) -> None:
         answer = node.get(f"/uri/URI:LIT:me?filename={quote(name)}")
-        assert answer.headers["Content-Security-Policy"] == "sandbox" or answer.headers["Content-Type"] == "text/plain"
+        in_sandbox = answer.headers["Content-Security-Policy"] == "sandbox"
+        assert in_sandbox or answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
     @pytest.mark.parametrize(
         "name",

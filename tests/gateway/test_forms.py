@@ -53,6 +53,19 @@ class TestOneFile:
         assert f'href="/file/{quote(cap, safe="")}/@@named=/%3Cb%3E%26amp%3B.txt"' in answer.text
         assert "&lt;b&gt;&amp;amp;.txt" in answer.text and "<b>&amp;.txt" not in answer.text
 
+    def test_a_browser_is_told_what_was_not_stored(self, tmp_path: Path) -> None:
+        with running(tmp_path / "node", {"gateway": {"max_upload_size": 2048}}) as node:
+            small, large = part(b"abc", filename="small"), part(bytes(2049), filename="large")
+            for parts, status, heading in (
+                ([small], 201, "Stored"),
+                ([small, large], 413, "Not all of it was stored"),
+                ([large], 413, "Not stored"),
+            ):
+                answer = post(node, *parts, accept="text/html")
+                assert answer.status == status and f"<h2>{heading}</h2>" in answer.text
+                told = "<b><bdi>large</bdi></b> was not stored: it is larger than the 2 KiB that are taken here"
+                assert (told in answer.text) == (large in parts) and ("(3 B)" in answer.text) == (small in parts)
+
     def test_a_browser_is_sent_on_when_done(self, node: NodeProcess) -> None:
         cap = quote(node.put(b"abc"), safe="")
         answer = post(node, part(b"abc"), query="?t=upload&when_done=/list%3Fnew%3D%25(uri)s%26again%3D%25(uri)s")
@@ -156,7 +169,7 @@ class TestSeveralFiles:
             assert answer.status == 413
             small, large, larger, last = answer.json()
             assert large["error"]["status"] == larger["error"]["status"] == 413
-            assert "1000 bytes" in large["error"]["detail"]
+            assert "1 kB" in large["error"]["detail"]
             assert fetch(node, small["cap"]) == content_of(1000) and fetch(node, last["cap"]) == content_of(60)
             assert len(node.shares()) == 6 and not node.incoming()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tahoeish.gateway.page import PeerLine, page, welcome
+from tahoeish.gateway.pages.names import marked_up, plain
 
 
 class Seen(HTMLParser):
@@ -44,4 +46,17 @@ def test_a_peer_s_name_is_text() -> None:
 def test_any_title_is_text(title: str) -> None:
     seen = Seen(page(title, "<p>body</p>"))
     assert seen.tags == Seen(page("", "<p>body</p>")).tags
-    assert title in seen.text
+    assert plain(title) in seen.text
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u202a", "\u2066", "\u2069", "\u2028", "\x1b", "\x9b", "\n"])
+def test_what_would_turn_a_name_around_is_seen(hidden: str) -> None:
+    assert plain(f"{hidden}gpj.exe") == "\N{REPLACEMENT CHARACTER}gpj.exe"
+    assert marked_up(f"{hidden}<exe") == "<bdi>\N{REPLACEMENT CHARACTER}&lt;exe</bdi>"
+
+
+@pytest.mark.parametrize(
+    "name", ["k\u00e4se.txt", "\u05e9\u05dc\u200f.txt", "\u06cc\u200c\u062e.pdf", "\U0001f468\u200d\U0001f4bb"]
+)
+def test_names_in_any_language_are_shown_as_they_are(name: str) -> None:
+    assert plain(name) == name

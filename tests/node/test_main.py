@@ -158,3 +158,11 @@ class TestConfig:
 
         assert run("config", "--node-dir", str(node)) == 1
         assert capsys.readouterr().err == f"tahoeish: cannot read {node}/tahoeish.toml: Is a directory\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["snapshot {}", "restore URI:DIR2-LIT: {}", "get URI:LIT: --user {}", "put x --node-url http://{}"]
+)
+def test_words_that_are_no_text_are_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command.format("\udcff").split()) == 2
+    assert "\\udcff' isn't UTF-8\n" in capsys.readouterr().err

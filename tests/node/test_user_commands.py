@@ -298,3 +298,15 @@ def test_without_a_node_there_is_nothing_to_look_after(tmp_path: Path, capsys: p
     assert main(["user", "list", "--node-dir", str(tmp_path / "none")]) == 1
     assert "`tahoeish run` makes one" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["user add {} --generate", "user quota {} 1GB", "user remove {}", "token create {}", "token create ann --label {}",
+     "token list {}", "url key add {}", "url sign GET /files/x --filename {}", "share x --from {} --with ann",
+     "unshare {} --from ann --with bob", "lock break {}"],
+)  # fmt: skip
+def test_words_that_are_no_text_are_refused(place: Place, command: str) -> None:
+    status, out, err = place.run(*command.format("\udcff").split())
+    assert (status, out) == (2, "")
+    assert err.endswith(": '\\udcff' isn't UTF-8\n") and err.count("\n") == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from tahoeish.gateway.dav.hrefs import href
 from tahoeish.gateway.pages.assets import style_link
+from tahoeish.gateway.pages.names import marked_up, plain
 from tahoeish.gateway.pages.sizes import in_words
 from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.namespace.entries import Entry, Version
@@ -93,7 +94,7 @@ def versions_page(path: Path, versions: Sequence[Version], removed: Sequence[Ver
 
 
 def _opening(path: Path) -> str:
-    title = html.escape(path[-1] if path else "Files")
+    title = html.escape(plain(path[-1]) if path else "Files")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -105,8 +106,8 @@ def _opening(path: Path) -> str:
 
 def _breadcrumbs(path: Path) -> str:
     crumbs = [((), "Files"), *((path[: depth + 1], name) for depth, name in enumerate(path))]
-    links = [f'<a href="{html.escape(href(folder, folder=True))}">{html.escape(name)}</a>' for folder, name in crumbs]
-    links[-1] = f'<span aria-current="page">{html.escape(crumbs[-1][1])}</span>'
+    links = [f'<a href="{html.escape(href(folder, folder=True))}">{marked_up(name)}</a>' for folder, name in crumbs]
+    links[-1] = f'<span aria-current="page">{marked_up(crumbs[-1][1])}</span>'
     return "<i>/</i>".join(links)
 
 
@@ -119,7 +120,7 @@ def _title(column: str, title: str, order: Order) -> str:
 
 def _row(entry: Entry) -> str:
     address = html.escape(href(entry.path, folder=entry.is_folder))
-    name = html.escape(entry.name)
+    name = marked_up(entry.name)
     if entry.is_folder:
         link, get = f'<a class="folder" href="{address}">{name}/</a>', ""
     else:
@@ -132,7 +133,7 @@ def _row(entry: Entry) -> str:
 
 def _version_row(path: Path, version: Version, name: str) -> str:
     address = html.escape(href(path, folder=False))
-    text = html.escape(name) + ("/" if version.content is None else "")
+    text = marked_up(name) + ("/" if version.content is None else "")
     link = text if version.content is None else f'<a href="{address}?version={version.id}">{text}</a>'
     restore = f'<form method="post" action="{address}?restore={version.id}"><button>Restore</button></form>'
     return (

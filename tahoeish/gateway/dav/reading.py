@@ -18,7 +18,6 @@ from tahoeish.gateway.dav.listing import Listing
 from tahoeish.gateway.dav.visit import Names, Visit
 from tahoeish.gateway.errors import Refused, prefers_html, write_text
 from tahoeish.gateway.file import FileServer, Label
-from tahoeish.gateway.filenames import served_type
 from tahoeish.gateway.pages import policy
 from tahoeish.gateway.resource import argument, asks
 from tahoeish.namespace.catalogue import Catalogue
@@ -72,8 +71,7 @@ class ReadingFiles:
     async def _file(self, visit: Visit, entry: Entry, content: Content) -> None:
         if content.checksums:
             visit.request.setHeader(b"OC-Checksum", checksums_text(content.checksums).encode())
-        kind = served_type(entry.name, content.content_type)
-        label = Label(entry.name, kind, entry.etag, entry.modified, checksums=content.checksums)
+        label = Label(entry.name, content.content_type, entry.etag, entry.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
     # Folders.
@@ -143,8 +141,7 @@ class ReadingFiles:
         if version is None or version.content is None:
             raise Refused(404, f"there is no version {number} of a file at this address; it may have been purged")
         content = version.content
-        kind = served_type(version.name, content.content_type)
-        label = Label(version.name, kind, content.etag, version.modified, checksums=content.checksums)
+        label = Label(version.name, content.content_type, content.etag, version.modified, checksums=content.checksums)
         await self._files.respond(visit.request, parse_cap(content.cap), label)
 
 

@@ -58,9 +58,7 @@ class Form:
 
     def target(self, filename: str) -> str:
         """The path of a file in it: what it was sent to is a prefix, unless that is a whole container."""
-        # Browsers of long ago send where the file lay with them.
-        name = re.split(r"[/\\]", filename)[-1]
-        return self.path + ("/" if self.path.count("/") == _SLASHES_OF_A_CONTAINER else "") + name
+        return self.path + ("/" if self.path.count("/") == _SLASHES_OF_A_CONTAINER else "") + bare_name(filename)
 
     def redirection(self, status: int, message: str) -> str | None:
         """Where to send the browser, if anywhere."""
@@ -71,6 +69,11 @@ class Form:
 
 
 _SLASHES_OF_A_CONTAINER = 3
+
+
+def bare_name(filename: str) -> str:
+    """Browsers of long ago send where the file lay with them."""
+    return re.split(r"[/\\]", filename)[-1]
 
 
 def read_form(path: str, fields: Mapping[str, str], digests: Collection[str] = DIGESTS) -> Form:

@@ -12,7 +12,16 @@ from tahoeish.gateway.dav.visit import FileOptions, Names
 from tahoeish.gateway.errors import problem_of, write_text
 from tahoeish.gateway.filenames import told_type
 from tahoeish.gateway.links.arrivals import is_unwanted
-from tahoeish.gateway.links.formpost import FIELDS, LONGEST_VALUE, Form, FormRefused, read_form, status_line, value_of
+from tahoeish.gateway.links.formpost import (
+    FIELDS,
+    LONGEST_VALUE,
+    Form,
+    FormRefused,
+    bare_name,
+    read_form,
+    status_line,
+    value_of,
+)
 from tahoeish.gateway.links.means import LinkMeans
 from tahoeish.gateway.links.tempurl import SwiftPath
 from tahoeish.gateway.upload import Receiver
@@ -29,7 +38,7 @@ from tahoeish.streams.body import BodyStream
 from tahoeish.streams.codings import UnknownCoding
 from tahoeish.streams.digests import DigestError
 from tahoeish.streams.expansion import CodingError
-from tahoeish.streams.forms import BadForm, FormPart, FormStream
+from tahoeish.streams.forms import BadBoundary, BadForm, FormPart, FormStream
 from tahoeish.streams.request import ClientsFault, StreamingRequest
 
 
@@ -47,6 +56,8 @@ class SignedForms:
             status, text, redirection = await self._take(request, body)
         except FormRefused as refusal:
             status, text, redirection = refusal.status, str(refusal), None
+        except BadBoundary:
+            status, text, redirection = 400, "FormPost: invalid starting boundary", None
         except BadForm as error:
             status, text, redirection = 400, f"FormPost: {error}", None
         if redirection is None:
@@ -64,7 +75,8 @@ class SignedForms:
         form: Form | None = None
         files = 0
         async for part in FormStream(body, content_type):
-            if part.filename is None:
+            # Browsers send a file without a name where none was chosen.
+            if not part.filename:
                 name = part.name.lower()
                 # What stands behind a file is too late for it.
                 if form is None and name in FIELDS:
@@ -82,8 +94,17 @@ class SignedForms:
                 # The rest isn't stored, nor is it an answer to anybody whose form isn't signed.
                 return refusal.status, str(refusal), form.redirection(refusal.status, str(refusal))
         if form is None:
-            raise FormRefused(400, "No Files To Process")
+            return await self._nothing_in(request, fields)
         return 201, status_line(201), form.redirection(201, "")
+
+    async def _nothing_in(self, request: StreamingRequest, fields: dict[str, str]) -> tuple[int, str, str | None]:
+        refusal = FormRefused(400, "No Files To Process")
+        try:
+            form = read_form(_path_of(request), fields, self._means.digests)
+            await self._admitted(form, "any")
+        except FormRefused:
+            raise refusal from None
+        return refusal.status, str(refusal), form.redirection(refusal.status, str(refusal))
 
     async def _admitted(self, form: Form, filename: str) -> tuple[Viewer, Path]:
         """Who brings a file, and where it is to go. Raises `FormRefused`."""
@@ -98,7 +119,7 @@ class SignedForms:
         keys = await self._names.run_in_thread(self._means.keys.of_user, account)
         if not form.is_signed([key.secret for key in keys if key.covers(path)]):
             raise FormRefused(401, "Invalid Signature")
-        if not path:
+        if not path or not bare_name(filename):
             raise FormRefused(400, "invalid file name")
         return Viewer(account, below=path[:-1], by_link=True), path
 

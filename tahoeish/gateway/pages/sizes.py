@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+_EXACT = {
+    **{unit: 1000**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB"))},
+    **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
+}
+
+
+def bound_in_words(size: int) -> str:
+    """Exact, and as whoever has set it has said it: 60 MiB, or 2 GB."""
+    count, unit = min((size // factor, unit) for unit, factor in _EXACT.items() if size % factor == 0)
+    return f"{count} {unit}" if count < 10_000 else f"{in_words(size)} ({size} bytes)"
+
 
 def in_words(size: int) -> str:
     amount = float(size)

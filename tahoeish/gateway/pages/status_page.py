@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tahoeish.gateway.page import WorkerLine, page
 from tahoeish.gateway.pages.assets import script
+from tahoeish.gateway.pages.names import marked_up, plain
 from tahoeish.gateway.pages.report import SLOW_SECONDS, Memory, Request
 from tahoeish.gateway.pages.sizes import in_words
 from tahoeish.gateway.pages.trouble import Incident
@@ -132,7 +133,7 @@ def _trouble(facts: Facts) -> str:
 def _request(request: Request, with_user: bool) -> list[str]:
     size = "" if request.size is None else f" of {in_words(request.size)}"
     return [
-        html.escape(request.what),
+        marked_up(request.what),
         *([html.escape(request.user or "not known yet")] if with_user else []),
         html.escape(request.method),
         f"{in_words(request.done)}{size}",
@@ -143,9 +144,9 @@ def _upload(upload: Unfinished, with_user: bool) -> list[str]:
     size = "" if upload.length is None else f" of {in_words(upload.length)}"
     phase = ", being finished" if upload.phase == "finishing" else "" if upload.peers else ", waiting for its client"
     return [
-        html.escape(upload.name),
+        marked_up(upload.name),
         *([html.escape(upload.user)] if with_user else []),
-        _bar(f"Stored of {upload.name}", upload.confirmed, upload.length),
+        _bar(f"Stored of {plain(upload.name)}", upload.confirmed, upload.length),
         f"{in_words(upload.confirmed)}{size}{phase}",
         str(upload.peers),
         _time(upload.begun),
@@ -177,7 +178,7 @@ def _memory(memory: Memory) -> list[str]:
 
 
 def _incident(incident: Incident) -> list[str]:
-    return [_time(incident.when), html.escape(incident.level), html.escape(incident.text)]
+    return [_time(incident.when), html.escape(incident.level), marked_up(incident.text)]
 
 
 def _bar(label: str, value: int, most: int | None) -> str:

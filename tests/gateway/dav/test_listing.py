@@ -74,7 +74,7 @@ class TestLiveProperties:
             "displayname": "a b.txt",
             "getlastmodified": "Sun, 09 Sep 2001 01:46:40 GMT",
             "getcontentlength": "5",
-            "getcontenttype": "text/plain",
+            "getcontenttype": "text/plain; charset=utf-8",
             "getetag": etag,
             "supportedlock": None,
             "lockdiscovery": None,

@@ -10,6 +10,8 @@ from hypothesis import given
 
 from tahoeish.gateway.dav import folder_page
 from tahoeish.gateway.dav.folder_page import Order, parse_order
+from tahoeish.gateway.pages import names
+from tahoeish.gateway.pages.sizes import bound_in_words
 from tahoeish.namespace.entries import Content, Entry, Kind, Version
 from tests.gateway.dav.webdav import Folder
 from tests.gateway.test_page import NASTY, TEXTS, Seen
@@ -39,7 +41,17 @@ class TestMarkup:
         ):
             seen, plain = Seen(make(name)), Seen(make("plain"))
             assert [tag for tag, _ in seen.tags] == [tag for tag, _ in plain.tags]
-            assert name in seen.text
+            assert names.plain(name) in seen.text
+
+    def test_a_program_does_not_look_like_a_picture(self) -> None:
+        name = "\u202egpj.exe"
+        for page in (
+            folder_page.head((name, name), Order()),
+            folder_page.rows([entry(name), entry(name, content=None)]),
+            folder_page.versions_page((name,), [version(name)], [version(name)], is_folder=True),
+        ):
+            assert "\u202e" not in page and "<bdi>\N{REPLACEMENT CHARACTER}gpj.exe</bdi>" in page
+        assert 'href="/files/a/%E2%80%AEgpj.exe"' in folder_page.rows([entry(name)])
 
     def test_nothing_of_somebody_else_s_is_run_or_fetched(self) -> None:
         page = folder_page.head((NASTY,), Order()) + folder_page.rows([entry(NASTY)]) + folder_page.foot((), empty=True)
@@ -56,6 +68,16 @@ class TestMarkup:
     )  # fmt: skip
     def test_sizes_are_short(self, size: int, text: str) -> None:
         assert f'title="{size} bytes">{text}<' in folder_page.rows([entry("a", size=size)])
+
+    @pytest.mark.parametrize(
+        ("size", "text"),
+        [
+            (0, "0 B"), (1, "1 B"), (1000, "1 kB"), (1024, "1 KiB"), (60 * 2**20, "60 MiB"), (2 * 10**9, "2 GB"),
+            (10**15, "1000 TB"), (1_500_000, "1500 kB"), (62_914_561, "63 MB (62914561 bytes)"),
+        ],
+    )  # fmt: skip
+    def test_bounds_are_told_as_they_were_set(self, size: int, text: str) -> None:
+        assert bound_in_words(size) == text
 
     def test_times_are_told_as_far_as_there_are_calendars(self) -> None:
         assert ">2001-09-09 01:46<" in folder_page.rows([entry("a")])

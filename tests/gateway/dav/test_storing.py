@@ -66,7 +66,9 @@ def test_the_head_is_that_of_the_file(folder: Folder) -> None:
         ("picture", "image/png", "image/png"),
         ("picture.jpg", "application/octet-stream", "image/jpeg"),
         ("note.txt", "text/html; charset=UTF-8", "text/html; charset=utf-8"),
-        ("note.txt", "application/x-unheard-of", "text/plain"),
+        ("note.txt", "application/x-unheard-of", "text/plain; charset=utf-8"),
+        ("note.txt", "text/plain", "text/plain; charset=utf-8"),
+        ("note.txt", "text/plain; charset=windows-1252", "text/plain; charset=windows-1252"),
     ],
 )
 def test_the_type_is_what_the_client_says_if_that_says_something(
@@ -76,6 +78,7 @@ def test_the_type_is_what_the_client_says_if_that_says_something(
     answer = folder.request("GET", name)
     assert answer.headers["Content-Type"] == served
     assert (answer.headers["Content-Security-Policy"] == "sandbox") == ("html" in served)
+    assert folder.property(name, "{DAV:}getcontenttype") == served
 
 
 def test_what_a_client_has_is_not_sent_again(folder: Folder) -> None:

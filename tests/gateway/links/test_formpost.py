@@ -9,7 +9,7 @@ import pytest
 
 from tahoeish.gateway.links.formpost import FormRefused, message, read_form, value_of
 from tahoeish.gateway.links.signatures import parse_signature, sign
-from tests.nodes import NOT_DURABLE, NodeProcess, content_of, curl, running, wait_until
+from tests.nodes import NOT_DURABLE, Answer, NodeProcess, content_of, curl, running, wait_until
 from tests.people import add_user, administered, basic
 
 KEY = "mykey"
@@ -92,6 +92,15 @@ class Place:
     def read(self, path: str) -> bytes:
         answer = self.node.get(f"/files/{path}", basic("alice"))
         return answer.body if answer.status == 200 else b""
+
+
+def browsed(place: Place, path: str, fields: Mapping[str, str], *files: tuple[str, bytes]) -> Answer:
+    """Sent as a browser sends it that shows a page of another site."""
+    parts = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
+    parts += [(f'name="f"; filename="{name}"', content) for name, content in files]
+    body = b"".join(b"--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (n.encode(), c) for n, c in parts)
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Origin": "https://elsewhere.example"}
+    return place.node.request("POST", path, body + b"--x--\r\n", headers)
 
 
 @pytest.fixture(scope="module")
@@ -182,22 +191,44 @@ def test_a_form_without_a_file_has_nothing_to_process(place: Place) -> None:
     assert place.send("/v1/alice/c", place.fields("/v1/alice/c"))[:2] == (400, "FormPost: No Files To Process")
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/.."])
+def test_an_input_that_was_left_empty_is_no_file(place: Place) -> None:
+    path = "/v1/alice/c/inbox/left-"
+    fields = place.fields(path, max_file_count=1)
+    answer = browsed(place, path, fields, ("", b""))
+    assert (answer.status, answer.text) == (400, "FormPost: No Files To Process\n")
+    assert place.node.get("/files/c/inbox/left-", basic("alice")).status == 404
+    assert browsed(place, path, fields, ("", b""), ("chosen", b"x"), ("", b"")).status == 201
+    assert place.read("c/inbox/left-chosen") == b"x"
+
+
+def test_a_page_is_told_that_nothing_was_chosen_if_it_is_signed(place: Place) -> None:
+    fields = place.fields("/v1/alice/c/", redirect="https://app.example/")
+    answer = browsed(place, "/v1/alice/c/", fields, ("", b""))
+    told = "https://app.example/?status=400&message=FormPost%3A%20No%20Files%20To%20Process"
+    assert (answer.status, answer.headers["Location"]) == (303, told)
+    answer = browsed(place, "/v1/alice/c/", {**fields, "redirect": "https://evil.example/"}, ("", b""))
+    assert (answer.status, answer.headers["Location"]) == (400, None)
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"--y\r\n", b"--xy\r\n", b"x--x\r\n"])
+def test_a_form_begins_with_its_boundary(place: Place, body: bytes) -> None:
+    answer = place.node.request("POST", "/v1/alice/c", body, {"Content-Type": "multipart/form-data; boundary=x"})
+    assert (answer.status, answer.text) == (400, "FormPost: invalid starting boundary\n")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/..", "a/"])
 def test_names_that_cannot_be_are_refused(place: Place, name: str) -> None:
     sent = place.send("/v1/alice/c/inbox/", place.fields("/v1/alice/c/inbox/"), f"f=@-;filename={name}")
     assert sent[:2] == (400, "FormPost: invalid file name")
 
 
 def test_a_broken_form_is_told_so(place: Place) -> None:
-    for body in (b"", b"nonsense", b"--x\r\n\r\n"):
-        answer = place.node.request("POST", "/v1/alice/c", body, {"Content-Type": "multipart/form-data; boundary=x"})
-        assert answer.status == 400 and answer.text.startswith("FormPost: ")
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = place.node.request("POST", "/v1/alice/c", b"--x\r\n\r\n", headers)
+    assert answer.status == 400 and answer.text.startswith("FormPost: the form is broken")
 
 
 def test_a_page_of_another_site_may_hold_the_form(place: Place) -> None:
     fields = place.fields("/v1/alice/c")
-    parts = "".join(f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items())
-    file = '--x\r\nContent-Disposition: form-data; name="f"; filename="elsewhere"\r\n\r\nhello\r\n--x--\r\n'
-    headers = {"Content-Type": "multipart/form-data; boundary=x", "Origin": "https://elsewhere.example"}
-    answer = place.node.request("POST", "/v1/alice/c", (parts + file).encode(), headers)
+    answer = browsed(place, "/v1/alice/c", fields, ("elsewhere", b"hello"))
     assert answer.status == 201 and place.read("c/elsewhere") == b"hello"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import pytest
 
 from tahoeish.gateway.links.tempurl import signed_address
 from tahoeish.gateway.uploads.dialects.ietf import PARTIAL_UPLOAD
+from tahoeish.node.main import main
 from tests.nodes import NOT_DURABLE, SCRIPTS, Answer, NodeProcess, content_of, curl, head, running, wait_until
 from tests.people import add_user, administer, administered, basic
 
@@ -295,14 +297,44 @@ class TestKeys:
             (("key", "add", "nobody"), "no user nobody"),
             (("key", "add", "local"), "no user local"),
             (("key", "remove", "nothing"), "no key nothing"),
-            (("sign", "GET", "/uri/x"), "/files/photos/1.jpg"),
             (("sign", "GET", "/files/x", "--user", "nobody"), "url key add nobody"),
-            (("sign", "GET", "/files/x", "--prefix"), "a prefix lies in a folder"),
         ],
     )
     def test_what_cannot_be_done_is_told(self, place: Place, command: tuple[str, ...], told: str) -> None:
         done = administer(place.node, "url", *command)
         assert done.status == 1 and told in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("/uri/x",), "/files/photos/1.jpg"),
+        (("/files/",), "/files/photos/1.jpg"),
+        (("/files/a%2Fb",), "can't contain a slash"),
+        (("/files/%2E%2E/b",), "are not names"),
+        (("/files/%FF",), "isn't UTF-8"),
+        (("/files/x", "--prefix"), "a prefix lies in a folder"),
+        (("/files/inbox/",), "name a file in it, or say --prefix"),
+        (("/files/x", "--ip-range", "foo"), "a range looks like 192.0.2.0/24"),
+        (("/files/x", "--ip-range", "127.0.0.1/8"), "the range is 127.0.0.0/8, and the address alone 127.0.0.1"),
+        (("/files/x", "--expires", "100000000d"), "say less"),
+        (("/files/x", "--expires", "0 s"), "a second or more"),
+        (("/files/x", "--expires", "soon"), "a number and a unit"),
+        (("/files/x", "--max-size", "0 B"), "nothing fits into that"),
+        *((("/files/x", "--base", url), "one looks like https://files.example") for url in (
+            "foo", "ftp://h", "http://", "http://h/x?y", "http://h/?", "http://h/#x", "http://h:0", "http://h:x",
+            "http://a b",
+        )),
+    ],
+)  # fmt: skip
+def test_no_address_is_signed_that_could_never_work(
+    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["url", "sign", "PUT", *words])
+    printed = capsys.readouterr()
+    said = [line for line in printed.err.splitlines() if "error:" in line]
+    assert printed.out == "" and len(said) == 1 and told in said[0]
 
 
 def self_refused(answer: Answer) -> bool:
@@ -319,6 +351,20 @@ class TestOurCommand:
         get = self.sign(place, "GET", "/files/c/Grüße & more.txt", "--filename", "x y", "--inline")
         done = curl("--fail", get)
         assert done.output == b"hello" and "inline; filename=\"x y\"; filename*=UTF-8''x%20y" in done.wire
+
+    @pytest.mark.parametrize(
+        ("address", "name"),
+        [("a%20%C3%BC.txt", "a ü.txt"), ("a ü.txt", "a ü.txt"), ("100%25", "100%"), ("100%", "100%"), ("%2541", "%41")],
+    )
+    def test_takes_addresses_as_they_are_printed(self, place: Place, address: str, name: str) -> None:
+        put = self.sign(place, "PUT", f"/files/c/{address}")
+        assert curl("-T", "-", "--fail", put, stdin=name.encode()).status == 0
+        assert place.as_alice("GET", f"/files/c/{quote(name)}").body == name.encode()
+
+    def test_signs_for_as_long_as_the_node_can_reckon(self, place: Place) -> None:
+        days = int((10**12 - 1 - time.time()) / 86400)
+        get = self.sign(place, "GET", "/files/c/object", "--expires", f"{days}d", "--ip-range", "127.0.0.0/8")
+        assert curl("--fail", get).output == b"content"
 
     def test_limits_them(self, place: Place) -> None:
         put = self.sign(place, "PUT", "/files/c/limited", "--max-size", "1 kB")
