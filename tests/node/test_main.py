@@ -71,6 +71,18 @@ def test_an_option_may_stand_before_any_argument(words: tuple[str, ...], capsys:
         assert "'none' is not the URL of a node" in capsys.readouterr().err
 
 
+def test_a_name_that_is_empty_is_not_the_folder_where_we_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("put", "", "--node-url=none") == 2
+    assert "argument FILE: it is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--retries"])
+def test_a_number_without_measure_is_a_mistake(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("99999999999999", "9" * 5000):
+        assert run("put", "file", option, number, "--node-url=none") == 2
+        assert f"argument {option}: a number has at most 9 digits here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [
