@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import chain, islice
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -20,8 +21,8 @@ async def at_once(most: int, pieces: Iterable[T], work: Callable[[T], Awaitable[
     workers: list[Deferred[None]] = []
     failures: list[Failure] = []
 
-    async def work_on() -> None:
-        for piece in waiting:
+    async def work_on(first: T) -> None:
+        for piece in chain([first], waiting):
             if failures:
                 return
             await work(piece)
@@ -31,8 +32,9 @@ async def at_once(most: int, pieces: Iterable[T], work: Callable[[T], Awaitable[
         for worker in workers:
             worker.cancel()
 
-    for _ in range(most):
-        workers.append(Deferred.fromCoroutine(work_on()))
+    # No more workers than pieces, however many there may be.
+    for first in islice(waiting, most):
+        workers.append(Deferred.fromCoroutine(work_on(first)))
         workers[-1].addErrback(failed)
     await DeferredList(workers)
     if failures:

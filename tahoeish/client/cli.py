@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tahoeish.client.address import CapPath, Target
     from tahoeish.client.terminal import Where
 
+_DIGITS = 9
 _FILE_CAP = "what `put` has printed, or a URL with that in it; or a directory's, and the file's path, as CAP/A/B"
 
 
@@ -54,7 +55,7 @@ def _add_put(
         " gets a name by --to. Or store all files in a folder under names, several at a time, without those that are"
         " there unchanged. What was interrupted goes on where it stopped when the same command is run again.",
     )
-    put.add_argument("file", metavar="FILE", help="the file or folder to store; - for standard input")
+    put.add_argument("file", metavar="FILE", type=_name, help="the file or folder to store; - for standard input")
     put.add_argument(
         "--to",
         metavar="/files/NAME",
@@ -209,9 +210,18 @@ def _target(text: str) -> Target:
     return understood(text, target_from, BadTarget)
 
 
+def _name(text: str) -> str:
+    # To the operating system, and to `Path`, it would be the folder where we are.
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    if len(text) > _DIGITS:
+        raise argparse.ArgumentTypeError(f"a number has at most {_DIGITS} digits here")
     return int(text)
 
 

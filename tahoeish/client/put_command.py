@@ -66,6 +66,9 @@ def put(file: str, *, where: Where, how: How) -> int:
     if how.to is not None and how.to.is_folder and file == STANDARD_STREAM:
         _complain("standard input has no name; give one in --to, without a slash behind it")
         return EXIT_MISUSED
+    if how.to is not None and how.to.is_folder and not _is_utf8(path.name):
+        _complain(f"{shown(path.name)}: its name isn't UTF-8; give it another one in --to, without a slash behind it")
+        return EXIT_FAILED
     if file != STANDARD_STREAM and path.is_file():
         return _put_file(path, where, how)
     return _put_stream(file, where, how)
@@ -159,6 +162,14 @@ def _put_tree(root: Path, where: Where, how: How) -> int:
     if hint is not None:
         _complain(hint)
     return status
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _uploads(client: Client, reactor: Any, how: How) -> FileUploads:

@@ -57,6 +57,15 @@ def test_nothing_to_do_is_done() -> None:
     assert begun(Work(), most=3, count=0).called
 
 
+def test_there_may_be_many_more_at_a_time_than_there_are() -> None:
+    work = Work()
+    working = begun(work, most=10**12, count=2)
+    assert set(work.under_way) == {0, 1}
+    for piece in (0, 1):
+        work.under_way[piece].callback(None)
+    assert working.called
+
+
 def test_the_first_failure_ends_the_others_and_begins_no_more() -> None:
     work = Work()
     working = begun(work, most=2, count=9)

@@ -71,6 +71,26 @@ def test_an_option_may_stand_before_any_argument(words: tuple[str, ...], capsys:
         assert "'none' is not the URL of a node" in capsys.readouterr().err
 
 
+def test_a_name_that_is_empty_is_not_the_folder_where_we_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("put", "", "--node-url=none") == 2
+    assert "argument FILE: it is empty" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_is_not_utf8_needs_another_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a\udcff"
+    file.touch()
+    assert run("put", str(file), "--to", "/files/", "--node-url=none") == 1
+    told = capsys.readouterr().err
+    assert "its name isn't UTF-8" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--retries"])
+def test_a_number_without_measure_is_a_mistake(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("99999999999999", "9" * 5000):
+        assert run("put", "file", option, number, "--node-url=none") == 2
+        assert f"argument {option}: a number has at most 9 digits here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "left"),
     [
