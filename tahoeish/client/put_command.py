@@ -32,6 +32,7 @@ from tahoeish.client.terminal import (
     named,
     print_result,
     progress_line,
+    refuse_empty,
     shown_progress,
 )
 from tahoeish.client.tree import TreePlan, TreeReport, TreeUploads
@@ -57,6 +58,8 @@ class How:
 
 def put(file: str, *, where: Where, how: How) -> int:
     """Store a file and print its cap, or where it has got its name; or store a folder. Returns the exit status."""
+    if not file:
+        return refuse_empty("put", "file")
     path = Path(file)
     if file != STANDARD_STREAM and path.is_dir():
         return _put_tree(path, where, how)

@@ -67,6 +67,16 @@ def complain(command: str, words: str) -> None:
     print(f"tahoeish: {command}: {words}", file=sys.stderr)
 
 
+def refuse_empty(command: str, what: str) -> int:
+    """
+    For a name that is empty, as a shell's variable is that was never set. Gives the exit status.
+
+    As a path it would be the folder where we are, and all names as a folder of the node.
+    """
+    complain(command, f"the name of the {what} is empty")
+    return EXIT_MISUSED
+
+
 @contextmanager
 def shown_progress(reactor: Any, *, wanted: bool) -> Iterator[Progress | None]:
     """Tells a progress line, while a person watches."""

@@ -14,6 +14,8 @@ from twisted.internet.threads import deferToThread
 from tests.client.command import Command
 from tests.client.nodes import CONTENT, MORE_THAN_SOCKETS_HOLD, MemoryNode, ScriptedNode, cap_for
 
+LITERAL = cap_for(b"literal")
+
 
 @pytest.fixture
 def huge_file(tmp_path: Path) -> Path:
@@ -67,6 +69,24 @@ async def test_put_takes_a_named_pipe(node: MemoryNode, url: str, tmp_path: Path
 async def test_put_of_a_missing_file_is_said_as_every_tool_says_it(url: str) -> None:
     with Command("put", "missing.iso", url=url) as command:
         assert await command.ended() == (1, b"", "tahoeish: put: missing.iso: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["put", ""], "tahoeish: put: the name of the file is empty\n"),
+        (["get", LITERAL, ""], "tahoeish: get: the name of the file is empty\n"),
+        (["snapshot", ""], "tahoeish: snapshot: the name of the folder is empty\n"),
+        (["restore", "URI:DIR2-LIT:", ""], "tahoeish: restore: the name of the folder is empty\n"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_is_empty_is_misuse_and_no_folder(
+    node: MemoryNode, url: str, arguments: list[str], words: str
+) -> None:
+    with Command(*arguments, url=url) as command:
+        assert await command.ended() == (2, b"", words)
+    assert node.requests == []
 
 
 @pytest_twisted.ensureDeferred
