@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from tahoeish.client.destination import address_of
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED
 from tahoeish.client.folders import Folders
 from tahoeish.client.foreground import run_to_end
-from tahoeish.client.local_tree import shown
+from tahoeish.client.local_tree import shown, trouble_with
 from tahoeish.client.patience import Patience
 from tahoeish.client.progress import amount
 from tahoeish.client.sessions import SessionStore
 from tahoeish.client.terminal import (
     STANDARD_STREAM,
     Connect,
+    FileTrouble,
     Where,
     complain,
     exit_status,
@@ -60,18 +62,42 @@ def put(file: str, *, where: Where, how: How) -> int:
     """Store a file and print its cap, or where it has got its name; or store a folder. Returns the exit status."""
     if not file:
         return refuse_empty("put", "file")
-    path = Path(file)
-    if file != STANDARD_STREAM and path.is_dir():
-        return _put_tree(path, where, how)
+    try:
+        mode = _mode_of(file)
+        name = _name_to_give(file, mode, how)
+    except FileTrouble as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    if trouble := trouble_with(name):
+        _complain(f"{shown(file)}: {trouble}; give it another one by --to /files/NAME")
+        return EXIT_FAILED
+    if stat.S_ISDIR(mode):
+        return _put_tree(Path(file), where, how)
     if how.dry_run:
         _complain("--dry-run is for folders")
         return EXIT_MISUSED
     if how.to is not None and how.to.is_folder and file == STANDARD_STREAM:
         _complain("standard input has no name; give one in --to, without a slash behind it")
         return EXIT_MISUSED
-    if file != STANDARD_STREAM and path.is_file():
-        return _put_file(path, where, how)
+    if stat.S_ISREG(mode):
+        return _put_file(Path(file), where, how)
     return _put_stream(file, where, how)
+
+
+def _mode_of(file: str) -> int:
+    """What kind of file it is; standard input is a pipe, as far as we care. Raises `FileTrouble`."""
+    if file == STANDARD_STREAM:
+        return stat.S_IFIFO
+    with named(file, ""):
+        return os.stat(file).st_mode
+
+
+def _name_to_give(file: str, mode: int, how: How) -> str:
+    """Its own, where that shall be its name on the node, too; else nothing. Raises `FileTrouble`."""
+    if stat.S_ISDIR(mode):
+        with named(file, ""):
+            return Path(file).resolve().name if how.to is None else ""
+    return Path(file).name if how.to is not None and how.to.is_folder else ""
 
 
 def _put_file(file: Path, where: Where, how: How) -> int:

@@ -19,6 +19,7 @@ from tahoeish.client.errors import ClientError
 from tahoeish.client.exchange import Progress
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_SIGNAL, drop_output
 from tahoeish.client.foreground import Interrupted
+from tahoeish.client.local_tree import shown
 from tahoeish.client.progress import REDRAW_SECONDS, ProgressLine, StatusLine
 
 STANDARD_STREAM = "-"
@@ -29,7 +30,7 @@ class FileTrouble(Exception):
     """A local file can't be read or written."""
 
     def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(f"{name}: {error.strerror or error}")
+        super().__init__(f"{shown(name)}: {error.strerror or error}")
 
 
 @dataclass(frozen=True, slots=True)

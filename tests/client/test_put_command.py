@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
+from tahoeish.client.put_command import How, put
+from tahoeish.client.terminal import Where
 from tests.client.command import Command
 from tests.client.nodes import CONTENT, MORE_THAN_SOCKETS_HOLD, MemoryNode, ScriptedNode, cap_for
 
+TOO_LONG = "y" * 300
 LITERAL = cap_for(b"literal")
 
 
@@ -69,6 +74,56 @@ async def test_put_takes_a_named_pipe(node: MemoryNode, url: str, tmp_path: Path
 async def test_put_of_a_missing_file_is_said_as_every_tool_says_it(url: str) -> None:
     with Command("put", "missing.iso", url=url) as command:
         assert await command.ended() == (1, b"", "tahoeish: put: missing.iso: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [(TOO_LONG, f"{TOO_LONG}: File name too long"), ("loop", "loop: Too many levels of symbolic links")],
+)
+@pytest_twisted.ensureDeferred
+async def test_put_of_what_the_system_does_not_even_look_at_is_said_in_one_line(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with Command("put", name, url=url) as command:
+        assert await command.ended() == (1, b"", f"tahoeish: put: {words}\n")
+
+
+@pytest.mark.parametrize("arguments", [["file\udcff", "--to", "/files/x/"], ["folder\udcff"]])
+@pytest_twisted.ensureDeferred
+async def test_put_under_a_name_of_its_own_that_is_no_utf_8_is_said_in_one_line(
+    node: MemoryNode, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file\udcff").write_bytes(b"content")
+    (tmp_path / "folder\udcff").mkdir()
+    with Command("put", *arguments, url=url) as command:
+        status, _, err = await command.ended()
+    name = arguments[0].replace("\udcff", "\\udcff")
+    words = f"tahoeish: put: {name}: its name isn't UTF-8; give it another one by --to /files/NAME\n"
+    assert (status, err, node.requests) == (1, words, [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_where_the_folder_one_is_in_is_gone_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = f'cd "{tmp_path}/gone" && rmdir ../gone && exec "{sys.executable}" -m tahoeish.node.main put .'
+    done = await deferToThread(subprocess.run, ["sh", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"tahoeish: put: .: No such file or directory\n")
+
+
+def test_put_of_a_file_in_a_folder_that_may_not_be_searched_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Tests may run as root, to whom nothing is forbidden.
+    def forbidden(path: str, **_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(os, "stat", forbidden)
+        status = put("locked/file", where=Where(), how=How())
+    assert (status, capsys.readouterr().err) == (1, "tahoeish: put: locked/file: Permission denied\n")
 
 
 @pytest.mark.parametrize(
