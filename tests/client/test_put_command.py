@@ -207,6 +207,27 @@ async def test_put_of_a_large_file_to_a_node_that_cannot_resume_is_one_request(
 
 
 @pytest_twisted.ensureDeferred
+async def test_put_that_is_refused_in_the_middle_says_how_much_the_node_has(
+    scripted: ScriptedNode, scripted_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(5 * 1024 * 1024))
+    answers = {
+        b"POST ": b"201 Created\r\nLocation: /uploads/1",
+        b"PATCH ": b"507 Insufficient Storage",
+        b"HEAD ": b"200 OK\r\nUpload-Length: 5242880\r\nUpload-Offset: 3145728",
+    }
+    with Command("put", tmp_path / "large", url=scripted_url) as command:
+        for method, answer in answers.items():
+            conversation = await scripted.conversations.get()
+            await conversation.when_head_is_in()
+            assert conversation.received.startswith(method)
+            conversation.answer(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\n\r\n")
+        status, _, err = await command.ended()
+    assert status == 1
+    assert err.endswith("tahoeish: put: 3.0 MiB of 5.0 MiB are there; run the same command again to go on\n")
+
+
+@pytest_twisted.ensureDeferred
 async def test_put_can_be_stopped_while_its_input_stalls(scripted: ScriptedNode, scripted_url: str) -> None:
     with Command("put", "-", url=scripted_url, stdin=subprocess.PIPE) as command:
         conversation = await scripted.conversations.get()
