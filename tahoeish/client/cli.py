@@ -55,7 +55,7 @@ def _add_put(
         " gets a name by --to. Or store all files in a folder under names, several at a time, without those that are"
         " there unchanged. What was interrupted goes on where it stopped when the same command is run again.",
     )
-    put.add_argument("file", metavar="FILE", type=_name, help="the file or folder to store; - for standard input")
+    put.add_argument("file", metavar="FILE", help="the file or folder to store; - for standard input")
     put.add_argument(
         "--to",
         metavar="/files/NAME",
@@ -208,13 +208,6 @@ def _target(text: str) -> Target:
     from tahoeish.client.address import BadTarget, target_from
 
     return understood(text, target_from, BadTarget)
-
-
-def _name(text: str) -> str:
-    # To the operating system, and to `Path`, it would be the folder where we are.
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty")
-    return text
 
 
 def _count(text: str) -> int:

@@ -22,6 +22,7 @@ from tahoeish.client.terminal import (
     exit_status,
     named,
     print_result,
+    refuse_empty,
     shown_progress,
     shown_words,
 )
@@ -29,6 +30,8 @@ from tahoeish.client.terminal import (
 
 def get(wanted: CapPath, file: str, *, where: Where, quiet: bool) -> int:
     """Write the file that is wanted to `file`. Returns the exit status."""
+    if not file:
+        return refuse_empty("get", "file")
     from twisted.internet import reactor
 
     # On a terminal, the file itself is what there is to see.
@@ -72,6 +75,8 @@ def check(wanted: CapPath, *, verify: bool, repair: bool, where: Where) -> int:
 
 def snapshot(folder: str, *, where: Where, quiet: bool) -> int:
     """Print the cap of a directory with all names in the folder. Returns the exit status."""
+    if not folder:
+        return refuse_empty("snapshot", "folder")
     from twisted.internet import reactor
 
     async def work(connect: Connect) -> SnapshotReport:
@@ -89,6 +94,8 @@ def snapshot(folder: str, *, where: Where, quiet: bool) -> int:
 
 def restore(wanted: CapPath, folder: str, *, overwrite: bool, where: Where, quiet: bool) -> int:
     """Bring back what a snapshot holds, or a folder in it. Returns the exit status: whether it was all."""
+    if not folder:
+        return refuse_empty("restore", "folder")
     from twisted.internet import reactor
 
     async def work(connect: Connect) -> RestoreReport:

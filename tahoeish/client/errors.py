@@ -41,6 +41,13 @@ class CredentialsRefused(Refused):
         )
 
 
+class CertificateRefused(ClientError):
+    """Somebody is there, but may be anybody."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"the certificate of {url} {reason}")
+
+
 class TransferBroken(ClientError):
     """It began well, but the rest did not arrive, there or here."""
 

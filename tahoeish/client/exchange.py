@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError, TimeoutError
-from twisted.web.client import (
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from tahoeish.client.credentials import Credentials, without_credentials
 from tahoeish.client.download import Download
-from tahoeish.client.errors import CredentialsRefused, NodeUnreachable, Refused, TransferBroken
-from tahoeish.streams.failures import innermost
+from tahoeish.client.errors import CredentialsRefused, Refused, TransferBroken
+from tahoeish.client.translation import translated
 from tahoeish.streams.producer import StreamProducer
 
 if TYPE_CHECKING:
@@ -72,7 +62,7 @@ class Exchange:
         data: bytes | StreamProducer | None = None,
     ) -> IResponse:
         """`target` is what comes behind the node's URL. Raises `Refused` for all answers but those `expected`."""
-        with _translated(self.url):
+        with translated(self.url, answered_before=self.reached):
             response: IResponse = await self._http.request(
                 method,
                 self.url + target,
@@ -177,26 +167,3 @@ async def _refusal(response: IResponse) -> Refused:
     refusal.retry_after = float(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 7 else None
     refusal.stands_at = header_of(response, "upload-offset")
     return refusal
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Twisted's errors, said in ours."""
-    try:
-        yield
-    except ConnectingCancelledError:
-        raise CancelledError() from None
-    except (ConnectError, DNSLookupError, TimeoutError) as error:
-        number = getattr(error, "osError", None)
-        raise NodeUnreachable(url, os.strerror(number) if number else str(error).rstrip(".")) from error
-    except (
-        RequestGenerationFailed,
-        RequestTransmissionFailed,
-        ResponseNeverReceived,
-        ResponseFailed,
-    ) as error:
-        cause = innermost(error.reasons[0])
-        # What the source of the body has raised isn't about the connection.
-        if isinstance(error, RequestGenerationFailed) or isinstance(cause, CancelledError):
-            raise cause from None
-        raise TransferBroken(f"the connection to {url} broke: {cause}") from error

@@ -74,7 +74,7 @@ def _add(
     for entry in entries:
         path = folder / entry.name
         name = unicodedata.normalize("NFC", entry.name)
-        if (trouble := _trouble_with(name)) or name in taken:
+        if (trouble := trouble_with(name)) or name in taken:
             tree.troubles.append(Remark(path, trouble or "another name here is the same for the node"))
             continue
         taken.add(name)
@@ -93,7 +93,7 @@ def _add(
     return below
 
 
-def _trouble_with(name: str) -> str | None:
+def trouble_with(name: str) -> str | None:
     """What the node would say to such a name, without asking it."""
     try:
         length = len(name.encode())

@@ -114,7 +114,8 @@ class Retries:
 
     async def pause(self, error: ClientError) -> None:
         """Before the next try. Raises `GivenUp`, or what doesn't pass, when there shall be none."""
-        if not may_pass(error) or (isinstance(error, NodeUnreachable) and not self._there()):
+        nobody_there = isinstance(error, NodeUnreachable | TransferBroken) and not self._there()
+        if nobody_there or not may_pass(error):
             raise error
         self._in_vain += 1
         at_fault = isinstance(error, Refused) and error.status == _FAULT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,19 +20,21 @@ from tahoeish.client.destination import address_of
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED
 from tahoeish.client.folders import Folders
 from tahoeish.client.foreground import run_to_end
-from tahoeish.client.local_tree import shown
+from tahoeish.client.local_tree import shown, trouble_with
 from tahoeish.client.patience import Patience
 from tahoeish.client.progress import amount
 from tahoeish.client.sessions import SessionStore
 from tahoeish.client.terminal import (
     STANDARD_STREAM,
     Connect,
+    FileTrouble,
     Where,
     complain,
     exit_status,
     named,
     print_result,
     progress_line,
+    refuse_empty,
     shown_progress,
 )
 from tahoeish.client.tree import TreePlan, TreeReport, TreeUploads
@@ -57,21 +60,44 @@ class How:
 
 def put(file: str, *, where: Where, how: How) -> int:
     """Store a file and print its cap, or where it has got its name; or store a folder. Returns the exit status."""
-    path = Path(file)
-    if file != STANDARD_STREAM and path.is_dir():
-        return _put_tree(path, where, how)
+    if not file:
+        return refuse_empty("put", "file")
+    try:
+        mode = _mode_of(file)
+        name = _name_to_give(file, mode, how)
+    except FileTrouble as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    if trouble := trouble_with(name):
+        _complain(f"{shown(file)}: {trouble}; give it another one by --to /files/NAME")
+        return EXIT_FAILED
+    if stat.S_ISDIR(mode):
+        return _put_tree(Path(file), where, how)
     if how.dry_run:
         _complain("--dry-run is for folders")
         return EXIT_MISUSED
     if how.to is not None and how.to.is_folder and file == STANDARD_STREAM:
         _complain("standard input has no name; give one in --to, without a slash behind it")
         return EXIT_MISUSED
-    if how.to is not None and how.to.is_folder and not _is_utf8(path.name):
-        _complain(f"{shown(path.name)}: its name isn't UTF-8; give it another one in --to, without a slash behind it")
-        return EXIT_FAILED
-    if file != STANDARD_STREAM and path.is_file():
-        return _put_file(path, where, how)
+    if stat.S_ISREG(mode):
+        return _put_file(Path(file), where, how)
     return _put_stream(file, where, how)
+
+
+def _mode_of(file: str) -> int:
+    """What kind of file it is; standard input is a pipe, as far as we care. Raises `FileTrouble`."""
+    if file == STANDARD_STREAM:
+        return stat.S_IFIFO
+    with named(file, ""):
+        return os.stat(file).st_mode
+
+
+def _name_to_give(file: str, mode: int, how: How) -> str:
+    """Its own, where that shall be its name on the node, too; else nothing. Raises `FileTrouble`."""
+    if stat.S_ISDIR(mode):
+        with named(file, ""):
+            return Path(file).resolve().name if how.to is None else ""
+    return Path(file).name if how.to is not None and how.to.is_folder else ""
 
 
 def _put_file(file: Path, where: Where, how: How) -> int:
@@ -162,14 +188,6 @@ def _put_tree(root: Path, where: Where, how: How) -> int:
     if hint is not None:
         _complain(hint)
     return status
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _uploads(client: Client, reactor: Any, how: How) -> FileUploads:

@@ -132,8 +132,7 @@ class ResumableUpload:
         if isinstance(error, FileChanged) or (isinstance(error, Refused) and error.status not in _MAY_GO_ON):
             await self._drop()
             return
-        there = await self._last_look() if isinstance(error, CancelledError) else self._safe
-        self._watcher.left(there, self._file.size)
+        self._watcher.left(await self._last_look(), self._file.size)
 
     async def _last_look(self) -> int | None:
         """How much is there? With what was on its way when it ended, that is more than has been heard of."""

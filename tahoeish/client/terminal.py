@@ -19,6 +19,7 @@ from tahoeish.client.errors import ClientError
 from tahoeish.client.exchange import Progress
 from tahoeish.client.exits import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_SIGNAL, drop_output
 from tahoeish.client.foreground import Interrupted
+from tahoeish.client.local_tree import shown
 from tahoeish.client.progress import REDRAW_SECONDS, ProgressLine, StatusLine
 
 STANDARD_STREAM = "-"
@@ -29,7 +30,7 @@ class FileTrouble(Exception):
     """A local file can't be read or written."""
 
     def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(f"{name}: {error.strerror or error}")
+        super().__init__(f"{shown(name)}: {error.strerror or error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,16 @@ def exit_status(command: str, where: Where, transfer: Callable[[Connect], int | 
 
 def complain(command: str, words: str) -> None:
     print(f"tahoeish: {command}: {words}", file=sys.stderr)
+
+
+def refuse_empty(command: str, what: str) -> int:
+    """
+    For a name that is empty, as a shell's variable is that was never set. Gives the exit status.
+
+    As a path it would be the folder where we are, and all names as a folder of the node.
+    """
+    complain(command, f"the name of the {what} is empty")
+    return EXIT_MISUSED
 
 
 @contextmanager

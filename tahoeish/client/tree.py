@@ -13,6 +13,7 @@ from tahoeish.client.at_once import at_once
 from tahoeish.client.client import Client
 from tahoeish.client.defaults import JOBS
 from tahoeish.client.errors import (
+    CertificateRefused,
     ClientError,
     CredentialsRefused,
     GivenUp,
@@ -252,7 +253,9 @@ def _concerns_all(error: Exception) -> bool:
     last = error.last if isinstance(error, GivenUp) else error
     if isinstance(last, Refused):
         return isinstance(last, CredentialsRefused) or last.status == 507
-    return isinstance(last, NodeUnreachable) or (isinstance(error, GivenUp) and isinstance(last, TransferBroken))
+    return isinstance(last, NodeUnreachable | CertificateRefused) or (
+        isinstance(error, GivenUp) and isinstance(last, TransferBroken)
+    )
 
 
 def _files(count: int) -> str:

@@ -34,6 +34,8 @@ LARGEST_SEND = 512 * 1024
 SHORT_REST = 64 * 1024
 """When no more than this is left of a body that nobody reads, taking it is cheaper than a new connection."""
 
+_TLS_HANDSHAKE = b"\x16"
+"""With this byte begins a client that takes us for a server of TLS; no method does."""
 
 REASONS = {104: "Upload Resumption Supported"} | {status.value: status.phrase for status in HTTPStatus}
 """Of statuses; 104 is newer than the table."""
@@ -48,6 +50,7 @@ class Http1Channel(HTTPChannel):
 
     takes_views = True
 
+    _heard_of = False
     _settling = False
     _suspended_timeout: float | None = None
 
@@ -85,6 +88,12 @@ class Http1Channel(HTTPChannel):
         return flow
 
     def dataReceived(self, data: bytes | memoryview) -> None:
+        if not self._heard_of:
+            self._heard_of = True
+            if data[:1] == _TLS_HANDSHAKE:
+                # It waits for us, and we would wait for the end of a line.
+                self._respondToBadRequestAndDisconnect()
+                return
         if isinstance(data, bytes):
             super().dataReceived(data)
         elif self._takes_all_at_once:

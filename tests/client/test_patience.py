@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tahoeish.client.errors import (
+    CertificateRefused,
     ClientError,
     CredentialsRefused,
     FileChanged,
@@ -56,6 +57,7 @@ def test_a_node_that_has_more_or_less_than_we_thought_is_asked_again() -> None:
 def test_what_is_wrong_on_this_side_does_not_pass() -> None:
     assert not may_pass(CredentialsRefused(401, "Who?"))
     assert not may_pass(FileChanged("changed"))
+    assert not may_pass(CertificateRefused("https://node", "isn't trusted"))
 
 
 def test_pauses_grow_up_to_a_minute() -> None:
@@ -110,10 +112,11 @@ def test_what_does_not_pass_is_raised_as_it_is() -> None:
     assert waited == []
 
 
-def test_a_node_that_has_never_answered_is_not_waited_for() -> None:
+@pytest.mark.parametrize("error", [UNREACHABLE, BROKEN])
+def test_a_node_that_has_never_answered_is_not_waited_for(error: ClientError) -> None:
     clock = Clock()
     retries = Patience(clock).begin(lambda seconds, error: None, there=lambda: False)
-    assert error_of(pause(clock, retries, UNREACHABLE)) is UNREACHABLE
+    assert error_of(pause(clock, retries, error)) is error
 
 
 def test_work_that_moves_is_waited_for_and_work_that_does_not_is_broken_off() -> None:

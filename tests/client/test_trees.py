@@ -169,7 +169,7 @@ def test_a_file_is_no_place_for_a_folder(node: NodeProcess, root: Path, tmp_path
     assert (status, err) == (1, f"tahoeish: put: {quote(name)} is a file, not a folder\n")
 
 
-@pytest.mark.parametrize("name", ["photos", "/photos", "/files/../x", "/filesystem/x"])
+@pytest.mark.parametrize("name", ["", "photos", "/photos", "/files/../x", "/filesystem/x"])
 def test_a_name_elsewhere_is_misuse(root: Path, tmp_path: Path, name: str) -> None:
     status, _, err = put(root, "--to", name, url="http://127.0.0.1:1", state=tmp_path)
     assert status == 2

@@ -71,11 +71,6 @@ def test_an_option_may_stand_before_any_argument(words: tuple[str, ...], capsys:
         assert "'none' is not the URL of a node" in capsys.readouterr().err
 
 
-def test_a_name_that_is_empty_is_not_the_folder_where_we_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("put", "", "--node-url=none") == 2
-    assert "argument FILE: it is empty" in capsys.readouterr().err
-
-
 def test_a_file_whose_name_is_not_utf8_needs_another_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a\udcff"
     file.touch()

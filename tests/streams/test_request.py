@@ -190,6 +190,15 @@ def test_a_long_pipeline_does_not_recurse() -> None:
     assert connection.received().count(b"HTTP/1.1 200") == 2000
 
 
+def test_a_client_that_wants_to_speak_tls_is_turned_away_at_once() -> None:
+    connection = Connection(Recorder())
+    connection.send(b"\x16")
+    assert connection.received().startswith(b"HTTP/1.1 400 ")
+    assert connection.transport.disconnecting
+    connection.send(b"\x03\x01\x02\x00\x01")
+    assert connection.received() == b""
+
+
 class TestBackPressure:
     def test_not_reading_pauses_the_connection(self) -> None:
         resource = Waiter()
