@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from tahoeish.chk.errors import BadCap, BadCheckpoint, BadDirectory, CorruptFile, WrongLength
 from tahoeish.gateway.dav import multistatus
@@ -22,8 +20,6 @@ from tahoeish.streams.digests import DigestError
 from tahoeish.streams.expansion import CodingError
 from tahoeish.streams.forms import BadForm
 from tahoeish.streams.request import BadHead, ClientsFault, StreamingRequest
-
-log = Logger()
 
 TITLES = {
     400: "Bad request",
@@ -179,13 +175,6 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(503, detail, "The catalogue is not available", headers={"Retry-After": "10"})
         case _:
             return Problem(500, "the catalogue failed to answer this request; the node's log says more")
-
-
-def answer_failure(request: StreamingRequest, failure: Failure) -> None:
-    """Write the answer to a request that failed."""
-    if is_mishap(failure.value):
-        log.failure("{method} failed", failure, method=request.method.decode("ascii", "replace"))
-    write_problem(request, problem_of(failure.value))
 
 
 def is_mishap(error: BaseException | None) -> bool:

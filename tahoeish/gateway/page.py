@@ -33,7 +33,7 @@ _FORM = (
     "<button>Store</button></form>"
 )
 
-_NAVIGATION = '<nav aria-label="This node"><a href="/files/">Files</a><a href="/status">Status</a></nav>'
+NAVIGATION = '<nav aria-label="This node"><a href="/files/">Files</a><a href="/status">Status</a></nav>'
 
 
 def page(title: str, body: str, *, wide: bool = False, guest: bool = False) -> str:
@@ -42,7 +42,7 @@ def page(title: str, body: str, *, wide: bool = False, guest: bool = False) -> s
     other pages would ask who they are.
     """
     heading = html.escape(plain(title))
-    top = "<h1>tahoeish</h1>" if guest else f'<h1><a href="/">tahoeish</a></h1>{_NAVIGATION}'
+    top = "<h1>tahoeish</h1>" if guest else f'<h1><a href="/">tahoeish</a></h1>{NAVIGATION}'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

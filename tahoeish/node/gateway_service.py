@@ -19,7 +19,8 @@ from tahoeish.gateway.cors import Policy
 from tahoeish.gateway.dav.naming import KIND as NAME
 from tahoeish.gateway.dav.naming import NameTargets
 from tahoeish.gateway.dav.visit import FileOptions, Names
-from tahoeish.gateway.errors import answer_failure, is_mishap
+from tahoeish.gateway.errors import is_mishap
+from tahoeish.gateway.failures import answer_failure
 from tahoeish.gateway.links.arrivals import KIND as ARRIVAL
 from tahoeish.gateway.links.arrivals import Arrivals
 from tahoeish.gateway.pages.report import Reporter

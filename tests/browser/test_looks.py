@@ -126,6 +126,15 @@ def test_guests_can_read_what_becomes_of_their_files(
     expect_readable(window, view, artefacts / "guest")
 
 
+def test_everybody_can_read_that_something_is_not_there(
+    node_with_users: NodeProcess, open_window: OpenWindow, artefacts: Path, view: tuple[int, str]
+) -> None:
+    window = open_view(open_window, node_with_users, view)
+    window.go("/files/nothing%20of%20this%20name", user="ann")
+    expect(window.page.get_by_text("there is nothing at /files/nothing of this name")).to_be_visible()
+    expect_readable(window, view, artefacts / "nothing there")
+
+
 def test_guests_can_read_long_words(
     node_with_users: NodeProcess, open_window: OpenWindow, artefacts: Path, view: tuple[int, str]
 ) -> None:

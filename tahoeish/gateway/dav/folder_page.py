@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tahoeish.gateway.dav.hrefs import href
+from tahoeish.gateway.page import NAVIGATION
 from tahoeish.gateway.pages.assets import style_link
 from tahoeish.gateway.pages.names import marked_up, plain
 from tahoeish.gateway.pages.sizes import in_words
@@ -99,7 +100,8 @@ def _opening(path: Path) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title} - tahoeish</title>{style_link()}</head>"
-        f'<body class="listing"><nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
+        f'<body class="listing"><header><p class="home"><a href="/">tahoeish</a></p>{NAVIGATION}</header>'
+        f'<nav aria-label="Path">{_breadcrumbs(path)}</nav><main>'
         f'<h1 class="unseen">{title}</h1>'
     )
 

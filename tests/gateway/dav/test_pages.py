@@ -57,7 +57,7 @@ class TestMarkup:
         page = folder_page.head((NASTY,), Order()) + folder_page.rows([entry(NASTY)]) + folder_page.foot((), empty=True)
         assert "style=" not in page and "<style" not in page
         assert re.findall(r"<script(?! type=\"module\" src=\"/assets/[a-z]+\.js\"></script>)", page) == []
-        assert re.findall(r'(?:src|href)="(?!/files/|/assets/|\?)', page) == []
+        assert re.findall(r'(?:src|href)="(?!/files/|/assets/|/status"|/"|\?)', page) == []
 
     @pytest.mark.parametrize(
         ("size", "text"),
@@ -117,6 +117,8 @@ class TestFolderPage:
             f"{base}b%20&/",
             f"{base}c%23.txt",
             f"{base}c%23.txt?save=true",
+            "/",
+            "/status",
         } <= links
 
     def test_is_kept_to_itself(self, folder: Folder) -> None:
