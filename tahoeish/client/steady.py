@@ -28,6 +28,11 @@ class Fingerprint:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def modified_of(mtime_ns: int) -> float:
+    """A time as the node gives it back: in seconds, and whole microseconds, which is what its catalogue can hold."""
+    return (mtime_ns // 1000) / 1_000_000
+
+
 class SteadyFile:
     """An open file, as it was when it was opened."""
 
@@ -41,9 +46,8 @@ class SteadyFile:
         return self.fingerprint.size
 
     @property
-    def modified(self) -> int:
-        """In whole seconds, rounded down as others do, too."""
-        return self.fingerprint.mtime_ns // 1_000_000_000
+    def modified(self) -> float:
+        return modified_of(self.fingerprint.mtime_ns)
 
     async def contents(self, start: int = 0) -> AsyncIterator[bytes]:
         """From there to the end. Raises `FileChanged` before the last piece, so that nobody takes it for whole."""
