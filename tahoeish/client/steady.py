@@ -78,7 +78,14 @@ async def opened_steadily(path: Path, run_in_thread: ThreadRunner) -> AsyncItera
 def _open(path: Path) -> int:
     # Without O_NONBLOCK, a pipe that has taken the file's place would make us wait for somebody to write to it.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        # As those in /proc are.
+        if not status.st_size and os.pread(fd, 1, 0):
+            raise OSError(errno.EINVAL, "It says that it is empty, but isn't; send it through a pipe", str(path))
+    except OSError:
         os.close(fd)
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        raise
     return fd
