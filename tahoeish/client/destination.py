@@ -56,10 +56,10 @@ class ByName:
         return address_of(self.path[:-1]).rstrip("/") + "/"
 
     def headers(self, file: SteadyFile) -> Mapping[str, str]:
-        return {"X-OC-Mtime": str(file.modified)}
+        return {"X-OC-Mtime": f"{file.modified:.6f}"}
 
     def metadata(self, file: SteadyFile) -> Mapping[str, str]:
-        return {"filename": self.path[-1], "mtime": str(file.modified)}
+        return {"filename": self.path[-1], "mtime": f"{file.modified:.6f}"}
 
 
 Destination = ByCap | ByName

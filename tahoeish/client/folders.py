@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import floor
 from urllib.parse import unquote, urlsplit
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
@@ -18,22 +19,33 @@ FolderPath = tuple[str, ...]
 """The names from the top on, below `/files`."""
 
 _DAV = "{DAV:}"
+_MODIFIED = "{urn:tahoeish}modified"
 _WANTED = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop>'
-    b"<resourcetype/><getcontentlength/><getlastmodified/></prop></propfind>"
+    b"<resourcetype/><getcontentlength/><getlastmodified/>"
+    b'<modified xmlns="urn:tahoeish"/></prop></propfind>'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a name stands for: a file of this size and time, in seconds; or a folder, without a size."""
+    """
+    What a name stands for: a file of this size and time, in seconds; or a folder, without a size.
+
+    The time of a node that doesn't tell fractions of a second is not `exact`.
+    """
 
     size: int | None
-    modified: int | None
+    modified: float | None
+    exact: bool = True
 
     @property
     def is_folder(self) -> bool:
         return self.size is None
+
+    def is_like(self, size: int, modified: float) -> bool:
+        """Whether a file of this size and time is the same, as far as that tells."""
+        return (self.size, self.modified) == (size, modified if self.exact else floor(modified))
 
 
 class Folders:
@@ -118,17 +130,22 @@ def _listed(response: Element) -> Listed:
     if kind is not None and kind.find(f"{_DAV}collection") is not None:
         return Listed(None, None)
     try:
-        size = int(_text(values, "getcontentlength"))
+        size = int(_text(values, f"{_DAV}getcontentlength"))
     except ValueError:
         # Other than any that a file here has.
         size = -1
     try:
-        modified = int(parsedate_to_datetime(_text(values, "getlastmodified")).timestamp())
+        return Listed(size, float(_text(values, _MODIFIED)))
+    except ValueError:
+        # It tells only what all tell.
+        pass
+    try:
+        modified = int(parsedate_to_datetime(_text(values, f"{_DAV}getlastmodified")).timestamp())
     except (ValueError, TypeError, OverflowError):
         return Listed(size, None)
-    return Listed(size, modified)
+    return Listed(size, modified, exact=False)
 
 
 def _text(values: dict[str, Element], name: str) -> str:
-    element = values.get(_DAV + name)
+    element = values.get(name)
     return "" if element is None else element.text or ""

@@ -8,6 +8,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tahoeish.client.steady import modified_of
+
 RelativePath = tuple[str, ...]
 """The names as the node spells them, from the folder on that was walked."""
 
@@ -19,8 +21,8 @@ class LocalFile:
     path: Path
     name: RelativePath
     size: int
-    modified: int
-    """In whole seconds, rounded down."""
+    modified: float
+    """In seconds and whole microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _add(
             tree.troubles.append(Remark(path, error.strerror or str(error)))
             continue
         if stat.S_ISREG(status.st_mode):
-            modified = status.st_mtime_ns // 1_000_000_000
+            modified = modified_of(status.st_mtime_ns)
             tree.files.append(LocalFile(path, (*above, name), status.st_size, modified))
         elif stat.S_ISDIR(status.st_mode):
             below.append((path, (*above, name)))

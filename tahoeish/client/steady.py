@@ -28,6 +28,11 @@ class Fingerprint:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def modified_of(mtime_ns: int) -> float:
+    """A time as the node gives it back: in seconds, and whole microseconds, which is what its catalogue can hold."""
+    return (mtime_ns // 1000) / 1_000_000
+
+
 class SteadyFile:
     """An open file, as it was when it was opened."""
 
@@ -41,9 +46,8 @@ class SteadyFile:
         return self.fingerprint.size
 
     @property
-    def modified(self) -> int:
-        """In whole seconds, rounded down as others do, too."""
-        return self.fingerprint.mtime_ns // 1_000_000_000
+    def modified(self) -> float:
+        return modified_of(self.fingerprint.mtime_ns)
 
     async def contents(self, start: int = 0) -> AsyncIterator[bytes]:
         """From there to the end. Raises `FileChanged` before the last piece, so that nobody takes it for whole."""
@@ -74,7 +78,14 @@ async def opened_steadily(path: Path, run_in_thread: ThreadRunner) -> AsyncItera
 def _open(path: Path) -> int:
     # Without O_NONBLOCK, a pipe that has taken the file's place would make us wait for somebody to write to it.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        # As those in /proc are.
+        if not status.st_size and os.pread(fd, 1, 0):
+            raise OSError(errno.EINVAL, "It says that it is empty, but isn't; send it through a pipe", str(path))
+    except OSError:
         os.close(fd)
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        raise
     return fd

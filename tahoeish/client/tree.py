@@ -120,7 +120,7 @@ class TreeUploads:
             entry = there.get(file.name[:-1], {}).get(file.name[-1])
             if file.name[:-1] in blocked:
                 plan.troubles.append(Remark(file.path, "its folder can't be made"))
-            elif entry is not None and (entry.size, entry.modified) == (file.size, file.modified):
+            elif entry is not None and entry.is_like(file.size, file.modified):
                 plan.unchanged += 1
             else:
                 plan.files.append(file)

@@ -71,6 +71,14 @@ async def test_put_takes_a_named_pipe(node: MemoryNode, url: str, tmp_path: Path
 
 
 @pytest_twisted.ensureDeferred
+async def test_put_of_a_file_that_is_longer_than_it_says_does_not_store_nothing(node: MemoryNode, url: str) -> None:
+    words = "tahoeish: put: /proc/version: It says that it is empty, but isn't; send it through a pipe\n"
+    with Command("put", "/proc/version", url=url) as command:
+        assert await command.ended() == (1, b"", words)
+    assert node.requests == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_put_of_a_missing_file_is_said_as_every_tool_says_it(url: str) -> None:
     with Command("put", "missing.iso", url=url) as command:
         assert await command.ended() == (1, b"", "tahoeish: put: missing.iso: No such file or directory\n")

@@ -69,7 +69,7 @@ async def test_only_files_are_opened_and_pipes_are_not_waited_for(tmp_path: Path
 
 
 @pytest_twisted.ensureDeferred
-async def test_its_time_is_rounded_down(path: Path) -> None:
-    os.utime(path, ns=(0, -1_500_000_000))
+async def test_its_time_is_rounded_down_to_microseconds(path: Path) -> None:
+    os.utime(path, ns=(0, -1_500_000_500))
     async with opened_steadily(path, direct) as file:
-        assert file.modified == -2
+        assert file.modified == -1.500001

@@ -16,8 +16,10 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from tahoeish.client.client import Client
+from tahoeish.client.folders import Listed
 from tahoeish.client.local_tree import walk
 from tahoeish.client.patience import Patience
+from tahoeish.client.steady import modified_of
 from tahoeish.client.tree import TreeUploads
 from tahoeish.client.uploading import FileUploads
 from tests.client.proxy import CountingProxy
@@ -88,6 +90,40 @@ def test_only_what_was_changed_is_sent_again(node: NodeProcess, root: Path, tmp_
     os.utime(root / "touched", (1, 1))
     assert send()[:2] == (0, "2 files sent, 13 B; 1 unchanged\n")
     assert content(node, root.name, "deeper", "down", "longer") == b"longer"
+
+
+def test_a_file_that_was_changed_within_the_same_second_is_sent_again(
+    node: NodeProcess, root: Path, tmp_path: Path
+) -> None:
+    send = partial(put, root, url=node.url, state=tmp_path)
+    for name, size in (("small", 3), ("large", 5 * MIB)):
+        (root / name).write_bytes(b"1" * size)
+        os.utime(root / name, ns=(0, 1_700_000_000_100_000_000))
+    assert send()[0] == 0
+    for name, size in (("small", 3), ("large", 5 * MIB)):
+        (root / name).write_bytes(b"2" * size)
+        os.utime(root / name, ns=(0, 1_700_000_000_900_000_000))
+    assert send()[:2] == (0, "2 files sent, 5.0 MiB; 0 unchanged\n")
+    assert send()[:2] == (0, "0 files sent, 0 B; 2 unchanged\n")
+    assert content(node, root.name, "small") == b"222"
+
+
+@pytest.mark.parametrize(
+    "nanoseconds", [0, 1, 999, 1_700_000_000_123_456_789, -1, -1_500_000_001, 250_000_000_000_000_000_001]
+)
+def test_a_time_is_the_same_when_the_node_has_told_it(node: NodeProcess, root: Path, nanoseconds: int) -> None:
+    modified = modified_of(nanoseconds)
+    name = f"/files/time of {root.name}"
+    headers = {"X-OC-Mtime": f"{modified:.6f}"}
+    assert node.request("PUT", quote(name), b"content", headers).status in (201, 204)
+    wanted = b'<propfind xmlns="DAV:"><prop><modified xmlns="urn:tahoeish"/></prop></propfind>'
+    told = node.request("PROPFIND", quote(name), wanted, {"Depth": "0"}).text
+    assert float(told.partition('"urn:tahoeish">')[2].partition("<")[0]) == modified
+
+
+def test_a_node_that_tells_no_fractions_is_compared_with_by_the_second() -> None:
+    assert Listed(3, 17, exact=False).is_like(3, 17.9)
+    assert not Listed(3, 17).is_like(3, 17.9)
 
 
 def test_a_dry_run_only_tells(node: NodeProcess, root: Path, tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ from tahoeish.namespace.names import Path
 
 OWNCLOUD = "http://owncloud.org/ns"
 
+TAHOEISH = "urn:tahoeish"
+
+MODIFIED = (TAHOEISH, "modified")
+"""In seconds since 1970, to the microsecond: for those who want to know whether a file is still the same."""
+
 CHECKSUMS = (OWNCLOUD, "checksums")
 QUOTA = ((DAV, "quota-available-bytes"), (DAV, "quota-used-bytes"))
 
@@ -126,6 +131,10 @@ def _last_modified(subject: Subject) -> str | None:
     return f"<D:getlastmodified>{datetimeToString(subject.entry.modified).decode()}</D:getlastmodified>"
 
 
+def _modified(subject: Subject) -> str | None:
+    return f'<t:modified xmlns:t="{TAHOEISH}">{subject.entry.modified:.6f}</t:modified>'
+
+
 def _resource_type(subject: Subject) -> str | None:
     if subject.entry.is_folder:
         return "<D:resourcetype><D:collection/></D:resourcetype>"
@@ -179,4 +188,5 @@ _LIVE: Mapping[Name, Callable[[Subject], str | None]] = {
     QUOTA[0]: _available,
     QUOTA[1]: _used,
     CHECKSUMS: _checksums,
+    MODIFIED: _modified,
 }
