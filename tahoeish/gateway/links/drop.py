@@ -118,9 +118,9 @@ class Drop(Resource):
             if room is not None:
                 source = at_most(room, source)
             uploaded = await self._receiver.store(request, source, delivery.length, None)
-        outcome = await self._arrivals.take_in(link.id, file, uploaded, delivery.checksums())
+        name = await self._arrivals.take_in(link.id, file, uploaded, delivery.checksums())
         delivery.answer(request)
-        write_text(request, 201, outcome.entry.name + "\n")
+        write_text(request, 201, name + "\n")
 
     async def _receive_form(self, request: StreamingRequest, body: BodyStream, link: UploadLink) -> None:
         content_type = (request.getHeader(b"Content-Type") or b"").decode("latin-1")
@@ -143,11 +143,11 @@ class Drop(Resource):
             uploaded = await self._receiver.store(
                 request, source if room is None else at_most(room, source), None, None
             )
-            outcome = await self._arrivals.take_in(link.id, file, uploaded, ())
+            stored = await self._arrivals.take_in(link.id, file, uploaded, ())
         except (GridError, Refused, NamespaceError, BodyTooLong, CodingError, DigestError) as error:
             # One file's misfortune isn't that of those before and after it.
             return name, problem_of(error)
-        return outcome.entry.name, None
+        return stored, None
 
 
 def _address(request: StreamingRequest) -> tuple[str, Path]:

@@ -314,6 +314,14 @@ class TestBounds:
         ]
         assert "as often as it may" in place.node.get(drop).text
 
+    def test_also_of_tiny_ones_that_are_all_the_same(self, place: Place) -> None:
+        drop = place.drop(max_files=2)
+        metadata = f"filename {b64encode(b'tiny').decode()}"
+        asked = {**TUS, "Content-Type": "application/offset+octet-stream"}
+        asked |= {"Upload-Length": "1", "Upload-Metadata": metadata}
+        assert [place.node.request("POST", drop, b"x", asked).status for _ in range(3)] == [201, 201, 410]
+        assert place.read("tiny") == place.read("tiny%20(2)") == b"x" and place.read("tiny%20(3)") == b""
+
     def test_also_when_they_come_together(self, place: Place) -> None:
         drop = place.drop(max_files=1)
         with ThreadPoolExecutor(8) as threads:
