@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.pages import FIRST_PIECE, Window, expect
+from tests.browser.pages import FIRST_PIECE, Window, expect, restart
 from tests.nodes import NOT_DURABLE, NodeProcess, content_of, running, wait_until
 from tests.people import add_user, basic
 
@@ -33,13 +31,6 @@ def ann_s_node(tmp_path: Path) -> Iterator[NodeProcess]:
         add_user(node, "ann")
         node.start()
         yield node
-
-
-def restart(node: NodeProcess) -> None:
-    """Kill it, and start it again where it was."""
-    port = urlsplit(node.url).port
-    node.stop(signal.SIGKILL)
-    node.start("--listen", f"tcp:{port}:interface=127.0.0.1")
 
 
 def stored(node: NodeProcess, address: str) -> bytes:

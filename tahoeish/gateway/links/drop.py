@@ -63,14 +63,18 @@ class Drop(Resource):
 
     async def _respond(self, request: StreamingRequest, body: BodyStream) -> None:
         secret, path = _address(request)
-        link = await self._arrivals.names.run_in_thread(self._links.find, secret)
+        link = await self._arrivals.names.run_in_thread(self._links.look_up, secret)
         let_in(request, link.viewer)
+        begins_tus = request.method == b"POST" and tus.speaks(fields_of(request))
+        if begins_tus and await self._tus.repeats(request, body, from_elsewhere=True):
+            return
+        self._links.expect_open(link)
         match request.method:
             case b"OPTIONS":
                 self._offer(request, link)
             case b"GET" | b"HEAD":
                 drop_page.show(request, link, f"{DROP}/{quote(secret, safe='')}")
-            case b"POST" if tus.speaks(fields_of(request)):
+            case b"POST" if begins_tus:
                 await self._begin_tus(request, body, link)
             case b"PUT" | b"POST" | b"PATCH":
                 if not await self._take(request, body, link, path):

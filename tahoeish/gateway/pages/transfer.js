@@ -27,6 +27,9 @@ export class Transfer extends EventTarget {
   #stopping = new AbortController();
   #pieceSize = PIECE_FIRST;
   #address;
+  /** By which the node knows a creation that is asked for again, because its answer was lost. */
+  #key;
+  #creation = null;
 
   /** `place`: where it goes, one of those of place.js. */
   constructor(file, path, place) {
@@ -39,7 +42,7 @@ export class Transfer extends EventTarget {
     this.detail = "";
     this.link = null;
     this.meter = new Meter();
-    this.#address = memory.recall(place.uploads, path, file);
+    ({ address: this.#address, key: this.#key } = memory.recall(place.uploads, path, file));
   }
 
   get name() {
@@ -56,7 +59,7 @@ export class Transfer extends EventTarget {
       const before = this.confirmed;
       try {
         await this.#bring(signal);
-        memory.forget(this.place.uploads, this.path, this.file);
+        this.#forget();
         this.#become("done");
         return;
       } catch (error) {
@@ -85,8 +88,18 @@ export class Transfer extends EventTarget {
   async cancel() {
     this.#stopping.abort();
     this.#become("cancelled");
+    const address = this.#address ?? (await this.#begunAt());
+    this.#forget();
+    if (address !== null) await drop(address);
+  }
+
+  #remember() {
+    memory.remember(this.place.uploads, this.path, this.file, { address: this.#address, key: this.#key });
+  }
+
+  #forget() {
+    this.#address = this.#key = null;
     memory.forget(this.place.uploads, this.path, this.file);
-    if (this.#address !== null) await drop(this.#address);
   }
 
   #become(state, detail = "") {
@@ -108,6 +121,8 @@ export class Transfer extends EventTarget {
   /** Whether there is no point in going on after this. */
   #ends(refusal) {
     if (refusal.isFinal) {
+      // Another try is another upload.
+      if (this.#address === null) this.#forget();
       this.#become("failed", refusal.message);
       return true;
     }
@@ -169,7 +184,7 @@ export class Transfer extends EventTarget {
       return answer;
     } catch (error) {
       if (!(error instanceof Refusal && [403, 404, 410].includes(error.status))) throw error;
-      this.#address = null;
+      this.#forget();
       this.#stands(0);
       return null;
     }
@@ -180,9 +195,11 @@ export class Transfer extends EventTarget {
     const most = await place.most(signal);
     if (file.size > most) throw new Refusal(413, `it is larger than the ${bytes(most)} that are taken here`);
     const address = await place.prepare(path);
-    const small = file.size <= MIB;
+    this.#key ??= newKey();
+    this.#remember();
     const headers = {
-      ...(small ? PIECE : TUS),
+      ...TUS,
+      "Idempotency-Key": `"${this.#key}"`,
       "Upload-Length": String(file.size),
       "Upload-Metadata": metadata({
         filename: this.name,
@@ -191,13 +208,29 @@ export class Transfer extends EventTarget {
         relativePath: path.includes("/") ? path : "",
       }),
     };
+    this.#creation = { address, headers };
+    const small = file.size <= MIB;
     // What is small enough comes along at once.
-    const answer = await ask("POST", address, headers, { body: small ? file : undefined, signal });
+    const answer = small
+      ? await ask("POST", address, { ...headers, ...PIECE }, { body: file, signal })
+      : await ask("POST", address, headers, { signal });
     this.#address = whole(answer("Location"));
-    memory.remember(place.uploads, path, file, this.#address);
+    this.#remember();
     this.#stands(Number(answer("Upload-Offset") ?? 0));
     // An answer to this says nothing of a length, either.
     return (name) => (name === "Upload-Length" && this.confirmed < file.size ? String(file.size) : answer(name));
+  }
+
+  /** Where an upload is that was asked for, and whose answer hasn't come. */
+  async #begunAt() {
+    if (this.#creation === null) return null;
+    try {
+      const answer = await ask("POST", this.#creation.address, this.#creation.headers);
+      return whole(answer("Location"));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return null;
+    }
   }
 
   async #sendPiece(signal) {
@@ -255,6 +288,11 @@ export async function drop(address) {
     // Whoever never comes back is forgotten there, too.
     if (!(error instanceof Refusal)) throw error;
   }
+}
+
+/** Not by randomUUID, which there is with TLS only. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function metadata(values) {

@@ -140,7 +140,7 @@ class Panel {
     again.addEventListener("click", () => this.section.querySelector(`input.${kind}`).click());
     button.addEventListener("click", () => {
       memory.forget(this.place.uploads, left.path, left.file);
-      drop(left.address);
+      if (left.address !== null) drop(left.address);
       item.remove();
       this.#list();
       this.list.focus();
