@@ -43,6 +43,7 @@ class Window:
         self.page = context.new_page()
         self._excused = [*_ABOUT_THE_LINE]
         self._held: list[Any] = []
+        self._swallowed = 0
         self._let_through: float = 0
         self._line = context.new_cdp_session(self.page)
         self.page.set_default_timeout(MS)
@@ -77,6 +78,22 @@ class Window:
         held, self._held = self._held, []
         for route in held:
             route.continue_()
+
+    def swallow(self, method: str) -> None:
+        """The next such request goes nowhere, and nobody says so."""
+
+        def keep(route: Any) -> None:
+            if route.request.method == method:
+                self._swallowed += 1
+                self.page.unroute("**/*", keep)
+            else:
+                route.fallback()
+
+        self.page.route("**/*", keep)
+
+    def wait_for_swallowed(self, number: int) -> None:
+        # Playwright hears of requests while it is asked something.
+        wait_until(lambda: bool(self.page.title()) and self._swallowed >= number, f"{number} requests have got lost")
 
     def lose_answers(self, method: str, number: int) -> None:
         """The line breaks when the answers to so many of these requests come back."""

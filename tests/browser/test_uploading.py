@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -112,7 +113,83 @@ def test_only_one_window_sends_a_file(node: NodeProcess, open_window: OpenWindow
     second.wait_for("one.bin", "done")
     first.wait_for("one.bin", "paused")
     expect(first.row("one.bin")).to_contain_text("another window")
+    expect(first.said).to_have_text("0 of 1 file stored; 1 paused: one.bin: it goes on in another window.")
     assert node.get(second.link("one.bin")).body == files[0].read_bytes()
+
+
+def test_a_folder_that_is_gone_is_told_in_words_and_made_when_it_is_tried_again(
+    node: NodeProcess, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    assert node.request("MKCOL", "/files/gone/").status == 201
+    (tmp_path / "gone.txt").write_bytes(b"x")
+    window = open_window(node)
+    window.go("/files/gone/")
+    assert node.request("DELETE", "/files/gone/").status == 204
+    window.choose(tmp_path / "gone.txt")
+    window.wait_for("gone.txt", "failed")
+    expect(window.row("gone.txt")).to_contain_text("Not stored: there is no folder /gone; make it first")
+    expect(window.said).to_contain_text("there is no folder /gone")
+    assert node.request("MKCOL", "/files/gone/").status == 201
+    window.page.get_by_role("button", name="Try again: gone.txt").click()
+    window.wait_for("gone.txt", "done")
+
+
+def test_a_folder_that_is_called_like_a_file_is_refused_in_words(
+    node: NodeProcess, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    assert node.request("PUT", "/files/same", b"a file").status == 201
+    (tmp_path / "same" / "in").mkdir(parents=True)
+    (tmp_path / "same" / "in" / "x.txt").write_bytes(b"x")
+    window = open_window(node)
+    window.go("/files/")
+    window.choose_folder(tmp_path / "same")
+    window.wait_for("same/in/x.txt", "failed")
+    expect(window.row("same/in/x.txt")).to_contain_text("there is a file called same here")
+    assert node.request("DELETE", "/files/same").status == 204
+    window.page.get_by_role("button", name="Try again: same/in/x.txt").click()
+    window.wait_for("same/in/x.txt", "done")
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_what_was_cancelled_somewhere_else_is_told_and_can_be_sent_anew(
+    node: NodeProcess, open_window: OpenWindow, files: list[Path], busy: bool
+) -> None:
+    window = open_window(node)
+    window.go()
+    window.hold_uploads(behind=FIRST_PIECE)
+    with window.page.expect_response(lambda answer: answer.request.method == "POST") as creating:
+        window.choose(files[0])
+    window.wait_for_position("one.bin", FIRST_PIECE)
+    if busy:
+        window.slow_down(100_000)
+        window.let_go()
+        window.wait_for_position("one.bin", FIRST_PIECE + 1)
+    upload = urlsplit(creating.value.headers["location"]).path
+    assert node.request("DELETE", upload, headers={"Tus-Resumable": "1.0.0"}).status == 204
+    window.slow_down(-1)
+    window.let_go()
+    window.wait_for("one.bin", "failed")
+    expect(window.row("one.bin")).to_contain_text("it was cancelled somewhere else")
+    window.page.get_by_role("button", name="Try again: one.bin").click()
+    window.wait_for("one.bin", "done")
+    assert node.get(window.link("one.bin")).body == files[0].read_bytes()
+
+
+def test_a_dead_line_is_noticed(node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:
+    (tmp_path / "small.txt").write_bytes(b"x")
+    window = open_window(node)
+    window.page.clock.install()
+    window.go("/files/")
+    for method in ("OPTIONS", "POST"):
+        window.swallow(method)
+    window.choose(tmp_path / "small.txt")
+    for swallowed in (1, 2):
+        window.wait_for_swallowed(swallowed)
+        window.page.clock.fast_forward(61_000)
+        window.wait_for("small.txt", "retrying")
+        expect(window.row("small.txt")).to_contain_text("the line is lost. It goes on by itself.")
+        window.page.clock.fast_forward(40_000)
+    window.wait_for("small.txt", "done")
 
 
 def test_a_folder_keeps_its_names(node: NodeProcess, open_window: OpenWindow, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 // Where the files of a page go: to nowhere but their own links, or with their names into a folder.
 
-import { Refusal, ask } from "./asking.js";
+import { Refusal, ask, read } from "./asking.js";
 
 const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
+
+const ITS_TYPE = '<propfind xmlns="DAV:"><prop><resourcetype/></prop></propfind>';
 
 export function placeOf(section) {
   const { uploads, folder } = section.dataset;
@@ -15,6 +17,9 @@ class Place {
   constructor(uploads) {
     this.uploads = uploads;
   }
+
+  /** What was found out of it may not hold any more. */
+  doubt() {}
 
   /** How large a file may be; asked once. */
   async most(signal) {
@@ -53,24 +58,35 @@ class Folder extends Place {
     return this.uploads + encoded(path);
   }
 
+  doubt() {
+    this.#made.clear();
+  }
+
   #address(parents) {
     return this.uploads + parents.map((name) => `${encodeURIComponent(name)}/`).join("");
   }
 
   #make(folder) {
     // Others wait for it, too, whatever becomes of the file that was the first to need it.
-    const making = this.#made.get(folder) ?? mkcol(this.#address(folder.split("/")));
+    const making = this.#made.get(folder) ?? mkcol(this.#address(folder.split("/")), folder);
     this.#made.set(folder, making);
     making.catch(() => this.#made.delete(folder));
     return making;
   }
 }
 
-async function mkcol(address) {
+async function mkcol(address, folder) {
   try {
     await ask("MKCOL", address, {});
   } catch (error) {
-    // It is there already.
     if (!(error instanceof Refusal && error.status === 405)) throw error;
+    if (await isFolder(address)) return;
+    throw new Refusal(405, { detail: `there is a file called ${folder} here, so there can't be a folder of that name` });
   }
+}
+
+async function isFolder(address) {
+  const [, text] = await read("PROPFIND", address, { Depth: "0", "Content-Type": "application/xml" }, { body: ITS_TYPE });
+  // Our policy lets nobody parse documents, and this one is our node's.
+  return /<D:collection\b/.test(text);
 }

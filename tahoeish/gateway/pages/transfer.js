@@ -17,6 +17,7 @@ const PIECE_FIRST = 4 * MIB;
 const PIECE_LEAST = MIB / 4;
 
 const STALLED = 120_000;
+const GONE = "it was cancelled somewhere else, or given up by the node";
 const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * 1000);
 
 /**
@@ -30,6 +31,8 @@ export class Transfer extends EventTarget {
   /** By which the node knows a creation that is asked for again, because its answer was lost. */
   #key;
   #creation = null;
+  /** The node has told of the upload while this page was open. */
+  #wasThere = false;
 
   /** `place`: where it goes, one of those of place.js. */
   constructor(file, path, place) {
@@ -99,6 +102,7 @@ export class Transfer extends EventTarget {
 
   #forget() {
     this.#address = this.#key = null;
+    this.#wasThere = false;
     memory.forget(this.place.uploads, this.path, this.file);
   }
 
@@ -120,17 +124,18 @@ export class Transfer extends EventTarget {
 
   /** Whether there is no point in going on after this. */
   #ends(refusal) {
-    if (refusal.isFinal) {
-      // Another try is another upload.
-      if (this.#address === null) this.#forget();
-      this.#become("failed", refusal.message);
-      return true;
-    }
-    if (refusal.status === 409 && refusal.header("Upload-Offset") === null && refusal.header("Tus-Resumable") !== null) {
+    if (refusal.reason === "preempted") {
       this.#become("paused", "it goes on in another window");
       return true;
     }
-    return false;
+    if (!refusal.isFinal) return false;
+    const isGone = refusal.reason === "gone";
+    // Another try is another upload, and what was known of its place may be what is wrong.
+    if (isGone || this.#address === null) this.#forget();
+    if (isGone) this.#stands(0);
+    this.place.doubt();
+    this.#become("failed", isGone ? GONE : refusal.message);
+    return true;
   }
 
   /** A file that was changed or removed looks as if the line was lost. */
@@ -180,10 +185,13 @@ export class Transfer extends EventTarget {
   async #standing(signal) {
     try {
       const answer = await ask("HEAD", this.#address, TUS, { signal });
+      this.#wasThere = true;
       this.#stands(Number(answer("Upload-Offset")));
       return answer;
     } catch (error) {
       if (!(error instanceof Refusal && [403, 404, 410].includes(error.status))) throw error;
+      if (this.#wasThere) throw new Refusal(410, { reason: "gone" });
+      // It is too long ago.
       this.#forget();
       this.#stands(0);
       return null;
@@ -193,7 +201,7 @@ export class Transfer extends EventTarget {
   async #create(signal) {
     const { file, path, place } = this;
     const most = await place.most(signal);
-    if (file.size > most) throw new Refusal(413, `it is larger than the ${bytes(most)} that are taken here`);
+    if (file.size > most) throw new Refusal(413, { detail: `it is larger than the ${bytes(most)} that are taken here` });
     const address = await place.prepare(path);
     this.#key ??= newKey();
     this.#remember();
@@ -212,9 +220,10 @@ export class Transfer extends EventTarget {
     const small = file.size <= MIB;
     // What is small enough comes along at once.
     const answer = small
-      ? await ask("POST", address, { ...headers, ...PIECE }, { body: file, signal })
+      ? await send("POST", address, { ...headers, ...PIECE }, file, { signal })
       : await ask("POST", address, headers, { signal });
     this.#address = whole(answer("Location"));
+    this.#wasThere = true;
     this.#remember();
     this.#stands(Number(answer("Upload-Offset") ?? 0));
     // An answer to this says nothing of a length, either.

@@ -151,7 +151,10 @@ class Panel {
 
   /** Now and then, and only what is news: a screen reader reads all of it. */
   #tellSoon(transfer) {
-    if (!["done", "failed", "retrying"].includes(transfer.state) || this.#telling !== null) return;
+    const { state, detail } = transfer;
+    // Whoever has paused it knows that.
+    const isNews = ["done", "failed", "retrying"].includes(state) || (state === "paused" && detail !== "");
+    if (!isNews || this.#telling !== null) return;
     this.#telling = setTimeout(() => {
       this.#telling = null;
       this.#tell();
@@ -162,8 +165,10 @@ class Panel {
     const transfers = [...this.#rows.keys()];
     const these = (state) => transfers.filter((transfer) => transfer.state === state);
     const parts = [`${these("done").length} of ${count(transfers.length, "file")} stored`];
-    const [failed, retrying] = [these("failed"), these("retrying")];
+    const [failed, retrying, paused] = ["failed", "retrying", "paused"].map(these);
+    const elsewhere = paused.filter(({ detail }) => detail !== "");
     if (failed.length > 0) parts.push(`${failed.length} not: ${failed[0].name}: ${failed[0].detail}`);
+    if (elsewhere.length > 0) parts.push(`${elsewhere.length} paused: ${elsewhere[0].name}: ${elsewhere[0].detail}`);
     if (retrying.length > 0) parts.push(`waiting: ${retrying[0].detail}`);
     this.#say(`${parts.join("; ")}.`);
     if (this.place.holdsNames && these("done").length === transfers.length) {

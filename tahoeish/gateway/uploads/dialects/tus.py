@@ -227,9 +227,10 @@ def refusal(decision: Refuse) -> UploadRefused:
         case Reason.COMPLETE:
             return _refused(409, "the upload is complete", stands_at)
         case Reason.GONE:
-            return _refused(410, "the upload was cancelled, or has expired, or has failed; begin a new one")
+            told = "the upload was cancelled, or has expired, or has failed; begin a new one"
+            return _refused(410, told, members={"reason": "gone"})
         case Reason.PREEMPTED:
-            return _refused(409, "a newer request for this upload has taken over")
+            return _refused(409, "a newer request for this upload has taken over", members={"reason": "preempted"})
         case Reason.INCONSISTENT_LENGTH:
             return _refused(400, "Upload-Length contradicts what is known of the upload")
         case Reason.TOO_SMALL:
@@ -318,5 +319,11 @@ def _expires(deadline: float | None) -> dict[str, str]:
     return {} if deadline is None else {"Upload-Expires": formatdate(deadline, usegmt=True)}
 
 
-def _refused(status: int, detail: str, headers: Mapping[str, str] | None = None) -> UploadRefused:
-    return UploadRefused(status, detail, _STAMP | dict(headers or {}))
+def _refused(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    members: Mapping[str, object] | None = None,
+) -> UploadRefused:
+    return UploadRefused(status, detail, _STAMP | dict(headers or {}), members=members)
