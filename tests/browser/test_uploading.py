@@ -97,6 +97,7 @@ def test_pauses_and_cancels_by_keyboard(node: NodeProcess, open_window: OpenWind
         window.page.get_by_role("button", name="Cancel: one.bin").press("Enter")
     assert deleting.value.status == 204
     expect(window.row("one.bin")).to_have_count(0)
+    expect(window.page.get_by_role("button", name="Choose files")).to_be_focused()
     wait_until(lambda: not node.incoming(), "nothing is left of it")
 
 
@@ -109,6 +110,8 @@ def test_only_one_window_sends_a_file(node: NodeProcess, open_window: OpenWindow
     wait_until(lambda: any(one["done"] for one in node.get("/status?t=json").json()["requests"]), "a piece comes")
     second = Window(first.context, node)
     second.go()
+    expect(second.row("one.bin")).to_contain_text("Under way in another window")
+    expect(second.row("one.bin").get_by_role("button")).to_have_count(0)
     second.choose(files[0])
     second.wait_for("one.bin", "done")
     first.wait_for("one.bin", "paused")
@@ -208,6 +211,56 @@ def test_a_folder_keeps_its_names(node: NodeProcess, open_window: OpenWindow, tm
     # Not one of those to the files, which are there until the page has changed.
     window.page.get_by_role("link", name="holidays/", exact=True).click()
     expect(window.page.get_by_role("link", name="a.txt", exact=True)).to_be_visible()
+
+
+def test_thousands_of_files_do_not_freeze_the_page(node: NodeProcess, open_window: OpenWindow) -> None:
+    window = open_window(node)
+    window.go("/files/")
+    window.page.route("**/files/**", lambda route: None)
+    longest = window.page.evaluate(
+        """async () => {
+            const data = new DataTransfer();
+            for (let n = 0; n < 4000; n += 1) data.items.add(new File([""], `${n}.txt`, { lastModified: n }));
+            const input = document.querySelector("input.files");
+            input.files = data.files;
+            input.dispatchEvent(new Event("change"));
+            let longest = 0;
+            for (let last = performance.now(); document.querySelectorAll(".transfers li").length < 4000; ) {
+                await new Promise((resolve) => setTimeout(resolve, 1));
+                longest = Math.max(longest, performance.now() - last);
+                last = performance.now();
+            }
+            return longest;
+        }"""
+    )
+    # It was ten seconds when each file was compared with all others.
+    assert longest < 2_000
+
+
+DROP_FOLDER = """(name) => {
+    // The browser's own entries can't be made by a script.
+    const folder = (path, inner) => ({
+        isFile: false,
+        fullPath: path,
+        createReader: () => ({ readEntries: (resolve) => resolve(inner.splice(0)) }),
+    });
+    const entry = folder(`/${name}`, [folder(`/${name}/empty`, [])]);
+    const event = new DragEvent("drop", { bubbles: true, dataTransfer: new DataTransfer() });
+    const items = [{ webkitGetAsEntry: () => entry }];
+    Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], items, files: [] } });
+    document.body.dispatchEvent(event);
+}"""
+
+
+def test_empty_folders_are_made_where_there_are_folders(node: NodeProcess, open_window: OpenWindow) -> None:
+    window = open_window(node)
+    window.go("/files/")
+    window.page.evaluate(DROP_FOLDER, "dropped")
+    expect(window.said).to_contain_text("1 empty folder made.")
+    assert node.request("PROPFIND", "/files/dropped/empty/", headers={"Depth": "0"}).status == 207
+    window.go("/")
+    window.page.evaluate(DROP_FOLDER, "dropped")
+    expect(window.said).to_have_text("1 empty folder left out, as only files can be sent here.")
 
 
 def test_what_is_dropped_or_pasted_is_stored(node: NodeProcess, open_window: OpenWindow) -> None:

@@ -31,6 +31,11 @@ class Place {
 class Links extends Place {
   holdsNames = false;
 
+  /** Whether a folder with nothing in it can be there, and is now. */
+  async make() {
+    return false;
+  }
+
   /** The address at which an upload with this path is begun. */
   async prepare() {
     return this.uploads;
@@ -52,6 +57,11 @@ class Folder extends Place {
       await this.#make(parents.slice(0, depth).join("/"));
     }
     return this.#address(parents);
+  }
+
+  async make(path) {
+    await this.prepare(`${path}/`);
+    return true;
   }
 
   linkTo(path) {

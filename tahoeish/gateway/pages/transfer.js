@@ -17,6 +17,7 @@ const PIECE_FIRST = 4 * MIB;
 const PIECE_LEAST = MIB / 4;
 
 const STALLED = 120_000;
+const ELSEWHERE = "it goes on in another window";
 const GONE = "it was cancelled somewhere else, or given up by the node";
 const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * 1000);
 
@@ -83,6 +84,13 @@ export class Transfer extends EventTarget {
     this.#become("paused");
   }
 
+  /** Another window has begun to send it. */
+  yield() {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    this.#become("paused", ELSEWHERE);
+  }
+
   wait() {
     this.#become("waiting");
   }
@@ -125,7 +133,7 @@ export class Transfer extends EventTarget {
   /** Whether there is no point in going on after this. */
   #ends(refusal) {
     if (refusal.reason === "preempted") {
-      this.#become("paused", "it goes on in another window");
+      this.#become("paused", ELSEWHERE);
       return true;
     }
     if (!refusal.isFinal) return false;

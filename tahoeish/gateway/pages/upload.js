@@ -5,15 +5,21 @@ import { chosen, dropped, pasted } from "./picking.js";
 import { placeOf } from "./place.js";
 import { Row, element } from "./row.js";
 import { Transfer, drop } from "./transfer.js";
+import { isSentElsewhere, untilNobodySends, whileTold } from "./windows.js";
 import { count } from "./words.js";
 
 const AT_ONCE = 3;
+
+/** For how many milliseconds files are listed before the page does something else. */
+const SLICE = 10;
 
 class Panel {
   #waiting = [];
   #running = new Set();
   #rows = new Map();
   #unfinished = new Map();
+  #latest = new Map();
+  #folders = { made: 0, left: 0 };
   #telling = null;
 
   constructor(section) {
@@ -60,16 +66,35 @@ class Panel {
   }
 
   async #take(picked) {
+    let rested = performance.now();
     try {
-      for await (const { file, path } of picked) this.#add(new Transfer(file, path, this.place));
+      for await (const { file, path } of picked) {
+        if (file === null) this.#makeFolder(path);
+        else this.#add(new Transfer(file, path, this.place));
+        if (performance.now() - rested < SLICE) continue;
+        await turn();
+        rested = performance.now();
+      }
     } catch (error) {
       this.#say(`Some of it can't be read: ${error.message}`);
     }
   }
 
+  async #makeFolder(path) {
+    try {
+      this.#folders[(await this.place.make(path)) ? "made" : "left"] += 1;
+    } catch (error) {
+      this.#say(`The empty folder ${path} can't be made: ${error.message}`);
+      return;
+    }
+    this.#tellLater();
+  }
+
   #add(transfer) {
-    if (this.#isUnderWay(transfer)) return;
-    this.#unfinished.get(identityOf(transfer))?.remove();
+    const identity = identityOf(transfer);
+    if (this.#isUnderWay(identity)) return;
+    this.#unfinished.get(identity)?.remove();
+    this.#latest.set(identity, transfer);
     const row = new Row(transfer, (verb) => this.#act(transfer, verb));
     this.#rows.set(transfer, row);
     this.#list(row.item);
@@ -79,16 +104,20 @@ class Panel {
   }
 
   /** The same file, chosen twice. */
-  #isUnderWay(transfer) {
-    const same = (other) => identityOf(other) === identityOf(transfer);
-    return [...this.#rows.keys()].some((other) => !["done", "failed"].includes(other.state) && same(other));
+  #isUnderWay(identity) {
+    const other = this.#latest.get(identity);
+    return other !== undefined && !["done", "failed", "cancelled"].includes(other.state);
   }
 
   #next() {
-    while (this.#running.size < AT_ONCE && this.#waiting.length > 0) {
-      const transfer = this.#waiting.shift();
+    while (this.#running.size < AT_ONCE) {
+      // One that was paused and resumed at once may still be coming to its rest.
+      const next = this.#waiting.findIndex((transfer) => !this.#running.has(transfer));
+      if (next < 0) return;
+      const [transfer] = this.#waiting.splice(next, 1);
       this.#running.add(transfer);
-      transfer.run().finally(() => {
+      const { uploads } = this.place;
+      whileTold(uploads, identityOf(transfer), () => transfer.run(), () => transfer.yield()).finally(() => {
         this.#running.delete(transfer);
         this.#next();
       });
@@ -113,7 +142,7 @@ class Panel {
         this.#rows.get(transfer).item.remove();
         this.#rows.delete(transfer);
         this.#list();
-        this.list.focus();
+        this.#refocus();
         break;
     }
   }
@@ -123,8 +152,32 @@ class Panel {
     this.list.hidden = this.list.childElementCount === 0;
   }
 
+  /** Whoever has just taken away a row shall not find themselves at the top of the page. */
+  #refocus() {
+    const left = this.list.hidden ? this.section.querySelector("button.files") : this.list;
+    left.focus();
+  }
+
+  async #showUnfinished(left) {
+    const { uploads } = this.place;
+    const identity = identityOf(left);
+    if (await isSentElsewhere(uploads, identity)) {
+      const state = element("p", { className: "state" }, "Under way in another window.");
+      const item = element("li", { className: "unfinished" }, element("p", { className: "name" }, left.path), state);
+      this.#unfinished.set(identity, item);
+      this.#list(item);
+      await untilNobodySends(uploads, identity);
+      item.remove();
+      this.#list();
+      const { address, key } = memory.recall(uploads, left.path, left.file);
+      if (address === null && key === null) return;
+      left = { ...left, address };
+    }
+    if (!this.#latest.has(identity)) this.#offerToGoOn(left);
+  }
+
   /** What an earlier visit has left. Only the one who has the file can bring the rest of it. */
-  #showUnfinished(left) {
+  #offerToGoOn(left) {
     const again = element("button", { type: "button" }, "Choose it again");
     again.setAttribute("aria-label", `Choose it again: ${left.path}`);
     const button = element("button", { type: "button" }, "Cancel");
@@ -143,7 +196,7 @@ class Panel {
       if (left.address !== null) drop(left.address);
       item.remove();
       this.#list();
-      this.list.focus();
+      this.#refocus();
     });
     this.#unfinished.set(identityOf(left), item);
     this.#list(item);
@@ -154,7 +207,11 @@ class Panel {
     const { state, detail } = transfer;
     // Whoever has paused it knows that.
     const isNews = ["done", "failed", "retrying"].includes(state) || (state === "paused" && detail !== "");
-    if (!isNews || this.#telling !== null) return;
+    if (isNews) this.#tellLater();
+  }
+
+  #tellLater() {
+    if (this.#telling !== null) return;
     this.#telling = setTimeout(() => {
       this.#telling = null;
       this.#tell();
@@ -164,7 +221,10 @@ class Panel {
   #tell() {
     const transfers = [...this.#rows.keys()];
     const these = (state) => transfers.filter((transfer) => transfer.state === state);
-    const parts = [`${these("done").length} of ${count(transfers.length, "file")} stored`];
+    const { made, left } = this.#folders;
+    const parts = transfers.length > 0 ? [`${these("done").length} of ${count(transfers.length, "file")} stored`] : [];
+    if (made > 0) parts.push(`${count(made, "empty folder")} made`);
+    if (left > 0) parts.push(`${count(left, "empty folder")} left out, as only files can be sent here`);
     const [failed, retrying, paused] = ["failed", "retrying", "paused"].map(these);
     const elsewhere = paused.filter(({ detail }) => detail !== "");
     if (failed.length > 0) parts.push(`${failed.length} not: ${failed[0].name}: ${failed[0].detail}`);
@@ -182,5 +242,16 @@ class Panel {
 }
 
 const identityOf = ({ path, file }) => JSON.stringify([path, file.size, file.lastModified]);
+
+/** Lets the page do what else there is to do. Timers wait longer, in a window that nobody sees. */
+const turn = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
 
 for (const section of document.querySelectorAll("section.upload")) new Panel(section);
