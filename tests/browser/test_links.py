@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,49 @@ def test_each_of_many_files_comes_once_though_the_node_was_killed(open_window: O
             restart(node)
         expect(window.said).to_have_text("60 of 60 files stored.")
         assert sorted(brought(node)) == sorted(file.name for file in files)
+
+
+def test_a_folder_that_is_chosen_again_after_a_reload_brings_only_what_is_missing(
+    ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path, artefacts: Path
+) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"p{number}.jpg").write_bytes(content_of(2_000_000, number))
+    window = open_window(ann_s_node)
+    window.go(new_link(ann_s_node))
+    asked: list[str] = []
+
+    def leave(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    window.page.on("dialog", leave)
+    # Some activity of a person is needed for a page to ask anything.
+    window.page.locator("main").click()
+    window.slow_down(1_500_000)
+    window.choose_folder(folder)
+    window.wait_for_done(2)
+    window.page.reload()
+    assert asked == ["beforeunload"]
+    window.slow_down(-1)
+    window.choose_folder(folder)
+    stored_before = window.page.locator(".transfers li", has_text="stored already on")
+    expect(window.said).to_contain_text("stored already, and not sent again")
+    already = stored_before.count()
+    assert already >= 2
+    window.wait_for_done(6 - already)
+    window.page.screenshot(path=artefacts / "guest-again-1280-light.png", full_page=True)
+    assert window.violations() == []
+    listed = ann_s_node.request("PROPFIND", "/files/inbox/again/", headers={**basic("ann"), "Depth": "1"})
+    assert all(f"p{number}.jpg" in listed.text for number in range(6)) and "(2)" not in listed.text
+    window.page.reload()
+    assert asked == ["beforeunload"], "nothing is under way any more"
+    window.choose_folder(folder)
+    again = window.page.get_by_role("button", name="Send it again: again/p0.jpg")
+    again.click()
+    window.wait_for_done(1)
+    assert ann_s_node.get("/files/inbox/again/p0%20(2).jpg", basic("ann")).status == 200
 
 
 def test_what_was_cancelled_before_the_node_had_answered_is_not_left_there(

@@ -6,7 +6,13 @@
 const PREFIX = "tahoeish upload ";
 const KEY = "key ";
 
-const keyOf = (uploads, path, file) => PREFIX + JSON.stringify([uploads, path, file.size, file.lastModified]);
+// Also, for a while, which files were stored where each that comes is another one.
+const STORED = "tahoeish stored ";
+const STORED_KEPT = 7 * 24 * 3600 * 1000;
+const STORED_MOST = 2000;
+
+const identity = (uploads, path, file) => JSON.stringify([uploads, path, file.size, file.lastModified]);
+const keyOf = (...file) => PREFIX + identity(...file);
 
 /** `{address, key}`, of which one may be known. */
 export function recall(uploads, path, file) {
@@ -46,6 +52,37 @@ export function unfinished(uploads) {
     // Forbidden, or somebody else's entry.
   }
   return found;
+}
+
+/** From now on, `storedAt` knows of it. */
+export function noteStored(uploads, path, file) {
+  try {
+    localStorage.setItem(STORED + identity(uploads, path, file), String(Date.now()));
+  } catch {
+    // Full, or forbidden.
+  }
+}
+
+/** When it was stored, if it was; else null. */
+export function storedAt(uploads, path, file) {
+  try {
+    const when = Number(localStorage.getItem(STORED + identity(uploads, path, file)));
+    return when > Date.now() - STORED_KEPT ? new Date(when) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Forgets what was stored long ago, and of very many files the first. */
+export function tidy() {
+  try {
+    const stored = Object.entries(localStorage).filter(([key]) => key.startsWith(STORED));
+    stored.sort(([, one], [, other]) => Number(other) - Number(one));
+    const isOld = ([, when], number) => number >= STORED_MOST || Number(when) <= Date.now() - STORED_KEPT;
+    for (const [key] of stored.filter(isOld)) localStorage.removeItem(key);
+  } catch {
+    // Forbidden.
+  }
 }
 
 function read(value) {

@@ -8,11 +8,14 @@ const ITS_TYPE = '<propfind xmlns="DAV:"><prop><resourcetype/></prop></propfind>
 
 export function placeOf(section) {
   const { uploads, folder } = section.dataset;
-  return folder === undefined ? new Links(uploads) : new Folder(uploads);
+  if (folder !== undefined) return new Folder(uploads);
+  return section.dataset.inbox === undefined ? new Links(uploads) : new Inbox(uploads);
 }
 
 class Place {
   #most = null;
+  /** What comes twice is there twice. */
+  keepsAll = false;
 
   constructor(uploads) {
     this.uploads = uploads;
@@ -44,6 +47,11 @@ class Links extends Place {
   linkTo(path, cap) {
     return cap === null ? null : `/file/${encodeURIComponent(cap)}/@@named=/${encodeURIComponent(path.split("/").at(-1))}`;
   }
+}
+
+/** Somebody else's, who alone sees what is in it. */
+class Inbox extends Links {
+  keepsAll = true;
 }
 
 class Folder extends Place {

@@ -22,8 +22,9 @@ const GONE = "it was cancelled somewhere else, or given up by the node";
 const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * 1000);
 
 /**
- * Its `state` is "waiting", "sending", "retrying", "paused", "done", "failed" or "cancelled"; `confirmed` is how many
- * bytes the grid has, `detail` what there is to say about the state. A "change" is told of in any of that.
+ * Its `state` is "known" (stored before), "waiting", "sending", "retrying", "paused", "done", "failed" or "cancelled";
+ * `confirmed` is how many bytes the grid has, `detail` what there is to say about the state. A "change" is told of in
+ * any of that.
  */
 export class Transfer extends EventTarget {
   #stopping = new AbortController();
@@ -64,6 +65,7 @@ export class Transfer extends EventTarget {
       try {
         await this.#bring(signal);
         this.#forget();
+        if (this.place.keepsAll) memory.noteStored(this.place.uploads, this.path, this.file);
         this.#become("done");
         return;
       } catch (error) {
@@ -77,6 +79,11 @@ export class Transfer extends EventTarget {
         await this.#wait(attempt, error, signal);
       }
     }
+  }
+
+  /** Nothing is to be done about it, unless somebody wants it. */
+  rest(since) {
+    this.#become("known", since.toLocaleString());
   }
 
   pause() {

@@ -28,6 +28,7 @@ class Panel {
     this.list = section.querySelector(".transfers");
     this.said = section.querySelector(".said");
     this.#offer();
+    memory.tidy();
     for (const left of memory.unfinished(this.place.uploads)) this.#showUnfinished(left);
   }
 
@@ -45,6 +46,10 @@ class Panel {
         this.#take(picked);
       });
     }
+    addEventListener("beforeunload", (event) => {
+      // What waits for its turn is known to this page only.
+      if (this.#running.size + this.#waiting.length > 0) event.preventDefault();
+    });
     addEventListener("paste", (event) => {
       if (event.clipboardData.files.length > 0) this.#take(pasted(event.clipboardData));
     });
@@ -99,6 +104,11 @@ class Panel {
     this.#rows.set(transfer, row);
     this.#list(row.item);
     transfer.addEventListener("change", () => this.#tellSoon(transfer));
+    const before = this.place.keepsAll ? memory.storedAt(this.place.uploads, transfer.path, transfer.file) : null;
+    if (before !== null) {
+      transfer.rest(before);
+      return;
+    }
     this.#waiting.push(transfer);
     this.#next();
   }
@@ -130,6 +140,7 @@ class Panel {
       case "pause":
         transfer.pause();
         break;
+      case "again":
       case "resume":
       case "retry":
         transfer.wait();
@@ -206,7 +217,7 @@ class Panel {
   #tellSoon(transfer) {
     const { state, detail } = transfer;
     // Whoever has paused it knows that.
-    const isNews = ["done", "failed", "retrying"].includes(state) || (state === "paused" && detail !== "");
+    const isNews = ["done", "failed", "retrying", "known"].includes(state) || (state === "paused" && detail !== "");
     if (isNews) this.#tellLater();
   }
 
@@ -223,6 +234,8 @@ class Panel {
     const these = (state) => transfers.filter((transfer) => transfer.state === state);
     const { made, left } = this.#folders;
     const parts = transfers.length > 0 ? [`${these("done").length} of ${count(transfers.length, "file")} stored`] : [];
+    const before = these("known");
+    if (before.length > 0) parts.push(`${before.length} stored already, and not sent again`);
     if (made > 0) parts.push(`${count(made, "empty folder")} made`);
     if (left > 0) parts.push(`${count(left, "empty folder")} left out, as only files can be sent here`);
     const [failed, retrying, paused] = ["failed", "retrying", "paused"].map(these);
