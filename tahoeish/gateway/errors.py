@@ -148,7 +148,9 @@ def _problem_of_names(error: names.NamespaceError) -> Problem:
             return Problem(403, detail)
         case names.NoSuchEntry() | names.NoSuchVersion() | names.NoSuchUser() | names.NoSuchShare():
             return Problem(404, detail)
-        case names.NoSuchUpload() | names.NoSuchLink():
+        case names.NoSuchUpload():
+            return Problem(404, detail, more={"reason": "gone"})
+        case names.NoSuchLink():
             return Problem(404, detail)
         case names.LinkOver():
             return Problem(410, detail, "The link is over")

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from tahoeish.namespace.column_types import ROW_ID, TEXT
 
 # The migration that makes the schema as it stands below.
-REVISION = "0005"
+REVISION = "0006"
 
 metadata = MetaData(
     naming_convention={
@@ -206,6 +206,15 @@ uploads = Table(
     Column("tail", LargeBinary, nullable=False),
     UniqueConstraint("owner", "key"),
     Index(None, "deadline"),
+)
+
+# What an upload that came by a link is called as a file. It is forgotten with the upload, as nobody can complete that
+# again then.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("upload", TEXT, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", TEXT, nullable=False),
 )
 
 # Hashes of segments, which only get more. Each row has those of the segments from its first to the next row's.

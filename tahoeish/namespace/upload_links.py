@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.conditions import ANY, Conditions
 from tahoeish.namespace.database import Database
-from tahoeish.namespace.entries import Content, Entry, Outcome
-from tahoeish.namespace.errors import LinkOver, NoSuchEntry, NoSuchLink
+from tahoeish.namespace.entries import Content, Entry
+from tahoeish.namespace.errors import LinkOver, NoSuchEntry, NoSuchLink, NoSuchUpload
 from tahoeish.namespace.issuing import expect_user, in_base32, secret_hash
 from tahoeish.namespace.names import LONGEST_NAME, Path, check_path
-from tahoeish.namespace.schema import hook_calls, upload_links, users
+from tahoeish.namespace.schema import arrivals, hook_calls, upload_links, uploads, users
 from tahoeish.namespace.viewer import Viewer
 
 _ID_BYTES = 5
@@ -128,11 +128,19 @@ class UploadLinks:
 
     def find(self, secret: str) -> UploadLink:
         """One that is good now. Raises `NoSuchLink`, `LinkOver`."""
-        link = self._database.read(
+        link = self.look_up(secret)
+        self.expect_open(link)
+        return link
+
+    def look_up(self, secret: str) -> UploadLink:
+        """The same of one that may be over. Raises `NoSuchLink`."""
+        return self._database.read(
             lambda connection: _find(connection, upload_links.c.secret_hash == secret_hash(secret))
         )
+
+    def expect_open(self, link: UploadLink) -> None:
+        """Raises `LinkOver`."""
         link.expect_open(self._clock())
-        return link
 
     def of_user(self, user: str) -> list[UploadLink]:
         """The oldest first, also those that are over."""
@@ -159,29 +167,35 @@ class UploadLinks:
         content: Content,
         modified: float | None,
         told: Callable[[UploadLink, Entry], str],
-    ) -> Outcome:
+        *,
+        upload: str | None = None,
+    ) -> str:
         """
         Let a file that has come by the link have a name in its folder, this one or one like it: nothing is replaced.
-        Folders on its path are made.
+        Folders on its path are made. Gives the name.
         `told` says what its hook is to be told.
 
-        Nothing is changed if that was done before. Raises `NoSuchLink`, `LinkOver`, and what `Catalogue.put` does.
+        `upload`: what it came by, if that can be completed again after a crash; then nothing is changed any more.
+        Neither the content nor the name could tell that: anybody may bring the same, and the owner may move it away.
+        Raises `NoSuchLink`, `LinkOver`, `NoSuchUpload`, and what `Catalogue.put` does.
         """
 
-        def work(connection: Connection) -> Outcome:
+        def work(connection: Connection) -> str:
             this = upload_links.c.id == identity
             # First of all: in PostgreSQL, this holds the row until the end.
             connection.execute(select(upload_links.c.id).where(this).with_for_update())
+            if upload is not None and (known := _arrived_as(connection, upload)) is not None:
+                return known
             link = _find(connection, this)
-            outcome = _put(catalogue.joining(connection), link, path, content, modified)
-            if not outcome.created:
-                return outcome
             link.expect_more()
+            entry = _put(catalogue.joining(connection), link, path, content, modified)
+            if upload is not None:
+                connection.execute(insert(arrivals).values(upload=upload, name=entry.name))
             connection.execute(update(upload_links).where(this).values(files=link.files + 1))
             if link.hook is not None:
-                call = {"link": identity, "body": told(link, outcome.entry), "attempts": 0, "due": self._clock()}
+                call = {"link": identity, "body": told(link, entry), "attempts": 0, "due": self._clock()}
                 connection.execute(insert(hook_calls).values(call))
-            return outcome
+            return entry.name
 
         return self._database.write(work)
 
@@ -226,20 +240,27 @@ def names_like(name: str) -> Iterator[str]:
         yield f"{shortened}{tail}"
 
 
-def _put(catalogue: Catalogue, link: UploadLink, brought: Path, content: Content, modified: float | None) -> Outcome:
+def _arrived_as(connection: Connection, upload: str) -> str | None:
+    """The name that the upload's file has got; None if it hasn't one yet. Raises `NoSuchUpload`."""
+    query = select(arrivals.c.name).select_from(uploads.outerjoin(arrivals)).where(uploads.c.id == upload)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchUpload(upload)
+    name: str | None = row.name
+    return name
+
+
+def _put(catalogue: Catalogue, link: UploadLink, brought: Path, content: Content, modified: float | None) -> Entry:
     folder = link.folder
     for name in brought[:-1]:
         folder = _folder_in(catalogue, link.viewer, folder, name)
     for candidate in names_like(brought[-1]):
         path = (*folder, candidate)
         try:
-            present = catalogue.find(link.viewer, path)
+            catalogue.find(link.viewer, path)
         except NoSuchEntry:
             conditions = Conditions(if_none_match=(ANY,))
-            return catalogue.put(link.viewer, path, content, modified=modified, conditions=conditions)
-        if present.content is not None and present.content.cap == content.cap:
-            # It has come before, and nobody got to know.
-            return Outcome(present, created=False)
+            return catalogue.put(link.viewer, path, content, modified=modified, conditions=conditions).entry
     raise AssertionError("there is always another name")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.nodes import PATIENCE, NodeProcess, wait_until
 from tests.people import basic, password_of
@@ -41,6 +43,7 @@ class Window:
         self.page = context.new_page()
         self._excused = [*_ABOUT_THE_LINE]
         self._held: list[Any] = []
+        self._swallowed = 0
         self._let_through: float = 0
         self._line = context.new_cdp_session(self.page)
         self.page.set_default_timeout(MS)
@@ -76,6 +79,37 @@ class Window:
         for route in held:
             route.continue_()
 
+    def swallow(self, method: str) -> None:
+        """The next such request goes nowhere, and nobody says so."""
+
+        def keep(route: Any) -> None:
+            if route.request.method == method:
+                self._swallowed += 1
+                self.page.unroute("**/*", keep)
+            else:
+                route.fallback()
+
+        self.page.route("**/*", keep)
+
+    def wait_for_swallowed(self, number: int) -> None:
+        # Playwright hears of requests while it is asked something.
+        wait_until(lambda: bool(self.page.title()) and self._swallowed >= number, f"{number} requests have got lost")
+
+    def lose_answers(self, method: str, number: int) -> None:
+        """The line breaks when the answers to so many of these requests come back."""
+        lost: list[str] = []
+
+        def pass_or_lose(event: dict[str, Any]) -> None:
+            request = {"requestId": event["requestId"]}
+            if event["request"]["method"] == method and len(lost) < number:
+                lost.append(event["requestId"])
+                self._line.send("Fetch.failRequest", {**request, "errorReason": "ConnectionReset"})
+            else:
+                self._line.send("Fetch.continueRequest", request)
+
+        self._line.on("Fetch.requestPaused", pass_or_lose)
+        self._line.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Response"}]})
+
     def excuse(self, words: str) -> None:
         """The browser may complain of this."""
         self._excused.append(words)
@@ -94,6 +128,11 @@ class Window:
 
     def wait_for(self, name: str, state: str) -> None:
         self.page.locator(f".transfers li.{state}", has_text=name).wait_for()
+
+    def wait_for_done(self, number: int) -> None:
+        """Until so many are stored."""
+        done = self.page.locator(".transfers li.done")
+        wait_until(lambda: done.count() >= number, f"{number} files are stored")
 
     def link(self, name: str) -> str:
         """Of a stored file."""
@@ -135,3 +174,17 @@ def new_link(node: NodeProcess, **wish: object) -> str:
     answer = node.request("POST", "/links", json.dumps({"folder": "/files/inbox", **wish}).encode(), basic("ann"))
     assert answer.status == 201, answer
     return "/drop/" + str(answer.json()["url"]).rpartition("/")[2]
+
+
+def brought(node: NodeProcess) -> list[str]:
+    """What lies in ann's inbox."""
+    listed = node.request("PROPFIND", "/files/inbox/", headers={**basic("ann"), "Depth": "1"})
+    hrefs = re.findall(r"<D:href>/files/inbox/([^<]+)</D:href>", listed.text)
+    return [unquote(href) for href in hrefs]
+
+
+def restart(node: NodeProcess) -> None:
+    """Kill it, and start it again where it was."""
+    port = urlsplit(node.url).port
+    node.stop(signal.SIGKILL)
+    node.start("--listen", f"tcp:{port}:interface=127.0.0.1")

@@ -6,12 +6,15 @@ import os
 from itertools import islice
 
 import pytest
+from sqlalchemy import select
 
 from tahoeish.namespace.catalogue import Catalogue
 from tahoeish.namespace.database import Database
 from tahoeish.namespace.entries import Content
-from tahoeish.namespace.errors import LinkOver, NoSuchLink, NoSuchUser
-from tahoeish.namespace.upload_links import Bounds, Hook, UploadLinks, names_like
+from tahoeish.namespace.errors import LinkOver, NoSuchLink, NoSuchUpload, NoSuchUser
+from tahoeish.namespace.schema import arrivals
+from tahoeish.namespace.upload_links import Bounds, Hook, UploadLink, UploadLinks, names_like
+from tahoeish.namespace.uploads import UploadRow, UploadTable
 from tahoeish.namespace.url_keys import NoSuchKey, TooManyKeys, UrlKeys
 from tahoeish.namespace.users import Users
 from tahoeish.namespace.viewer import Viewer
@@ -94,16 +97,58 @@ class TestLinks:
             links.find(secret)
         assert links.due_calls() == []
 
-    def test_what_comes_again_changes_nothing(self, links: UploadLinks, catalogue: Catalogue) -> None:
-        link, secret = links.create("alice", (), Bounds(max_files=1))
-        for _ in range(2):
-            outcome = links.take_in(catalogue, link.id, ("f",), Content("URI:LIT:me", 1), None, lambda *_: "")
-            assert outcome.entry.name == "f"
+    def test_an_upload_that_is_completed_again_changes_nothing(
+        self, links: UploadLinks, catalogue: Catalogue, database: Database, clock: Clock
+    ) -> None:
+        link, secret = links.create("alice", (), Bounds(max_files=1), hook=Hook("https://app.example", "secret"))
+        begin_upload(database, clock, "upload")
+        assert take_in(links, catalogue, link, "1", upload="upload") == "f"
+        # Where its file is meanwhile is its owner's business.
+        catalogue.move(ALICE, ("f",), ("elsewhere",), overwrite=False)
+        # With a key of its own, the same bytes may have got another cap.
+        for content in ("1", "2"):
+            assert take_in(links, catalogue, link, content, upload="upload") == "f"
+        assert [entry.name for entry in catalogue.children(ALICE, ())] == ["elsewhere"]
+        assert links.look_up(secret).files == len(links.due_calls()) == 1
+
+    def test_the_same_content_by_another_upload_is_another_file(
+        self, links: UploadLinks, catalogue: Catalogue, database: Database, clock: Clock
+    ) -> None:
+        (link, secret), (other, _) = links.create("alice", (), Bounds(max_files=2)), links.create("alice", (), Bounds())
+        for upload in ("first", "second"):
+            begin_upload(database, clock, upload)
+        assert take_in(links, catalogue, other, "1") == "f"
+        assert take_in(links, catalogue, link, "1", upload="first") == "f (2)"
+        assert take_in(links, catalogue, link, "1", upload="second") == "f (3)"
+        assert links.look_up(secret).files == 2
         with pytest.raises(LinkOver, match="as often"):
-            links.take_in(catalogue, link.id, ("f",), Content("URI:LIT:mf", 1), None, lambda *_: "")
-        assert [entry.name for entry in catalogue.children(ALICE, ())] == ["f"]
+            take_in(links, catalogue, link, "1")
         with pytest.raises(LinkOver):
             links.find(secret)
+
+    def test_an_upload_that_was_cancelled_is_no_file(self, links: UploadLinks, catalogue: Catalogue) -> None:
+        link, _ = links.create("alice", (), Bounds())
+        with pytest.raises(NoSuchUpload):
+            take_in(links, catalogue, link, "1", upload="cancelled")
+        assert catalogue.children(ALICE, ()) == []
+
+    def test_what_an_upload_was_called_is_forgotten_with_it(
+        self, links: UploadLinks, catalogue: Catalogue, database: Database, clock: Clock
+    ) -> None:
+        link, _ = links.create("alice", (), Bounds())
+        begin_upload(database, clock, "upload")
+        take_in(links, catalogue, link, "1", upload="upload")
+        UploadTable(database, clock).remove("upload")
+        assert database.read(lambda connection: connection.execute(select(arrivals)).all()) == []
+
+
+def begin_upload(database: Database, clock: Clock, id: str) -> None:
+    UploadTable(database, clock).create(UploadRow(id, "alice", None, "tus", "{}", "{}", clock.now, None))
+
+
+def take_in(links: UploadLinks, catalogue: Catalogue, link: UploadLink, content: str, upload: str | None = None) -> str:
+    brought = Content(f"URI:LIT:{content}", len(content))
+    return links.take_in(catalogue, link.id, ("f",), brought, None, lambda *_: "told", upload=upload)
 
 
 @pytest.mark.parametrize(

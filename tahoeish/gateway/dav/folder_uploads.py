@@ -44,6 +44,8 @@ class FolderUploads:
         request.setHeader("Tus-Resumable", tus.VERSION)
         fields = fields_of(request)
         expect_uncoded(fields)
+        if await self._server.repeats(request, visit.body, from_elsewhere=True):
+            return
         metadata = tus.parse_metadata(fields.get("upload-metadata", ""))
         visit.expect_wanted(path)
         # What it is a part of is seen to when that is made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from tahoeish.gateway.checksums import Checksums, checksums_of
@@ -18,7 +19,7 @@ from tahoeish.gateway.uploads.room import with_room
 from tahoeish.gateway.uploads.targets import claims_in, missing_shares
 from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.catalogue import Catalogue
-from tahoeish.namespace.entries import Content, Outcome
+from tahoeish.namespace.entries import Content
 from tahoeish.namespace.errors import OverQuota
 from tahoeish.namespace.names import Path, check_name, check_path
 from tahoeish.namespace.places import is_virtual
@@ -96,16 +97,19 @@ class Arrivals:
             target["max_size"] = link.bounds.max_size
         return with_room(target, await self.expect(link, file))
 
-    async def take_in(self, link_id: str, file: Announced, uploaded: Uploaded, checksums: Checksums) -> Outcome:
-        """Raises `NoSuchLink` and `LinkOver`, too, if that has changed meanwhile."""
+    async def take_in(
+        self, link_id: str, file: Announced, uploaded: Uploaded, checksums: Checksums, *, upload: str | None = None
+    ) -> str:
+        """As `UploadLinks.take_in`. Raises `NoSuchLink` and `LinkOver`, too, if that has changed meanwhile."""
         content = Content(str(uploaded.cap), uploaded.cap.size, file.content_type, checksums)
+        path, take_in = check_path(file.path), partial(self.links.take_in, upload=upload)
         return await self.names.run_in_thread(
-            self.links.take_in, self.names.catalogue, link_id, check_path(file.path), content, file.modified, arrival
+            take_in, self.names.catalogue, link_id, path, content, file.modified, arrival
         )
 
     def __call__(self, viewer: Viewer, written: Mapping[str, Any]) -> Target:
         file = Announced((*written.get("folders", ()), written["name"]), written["type"], None, written["modified"])
-        return _ArrivalTarget(self, written["link"], file, checksums_of(claims_in(written)))
+        return _ArrivalTarget(self, written["link"], file, checksums_of(claims_in(written)), written["upload"])
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ class _ArrivalTarget:
     link_id: str
     file: Announced
     checksums: Checksums
+    upload: str
 
     async def complete(self, uploaded: Uploaded) -> FinalAnswer:
-        outcome = await self.arrivals.take_in(self.link_id, self.file, uploaded, self.checksums)
-        return FinalAnswer(201, outcome.entry.name, missing_shares(uploaded))
+        name = await self.arrivals.take_in(self.link_id, self.file, uploaded, self.checksums, upload=self.upload)
+        return FinalAnswer(201, name, missing_shares(uploaded))

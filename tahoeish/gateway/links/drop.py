@@ -63,14 +63,18 @@ class Drop(Resource):
 
     async def _respond(self, request: StreamingRequest, body: BodyStream) -> None:
         secret, path = _address(request)
-        link = await self._arrivals.names.run_in_thread(self._links.find, secret)
+        link = await self._arrivals.names.run_in_thread(self._links.look_up, secret)
         let_in(request, link.viewer)
+        begins_tus = request.method == b"POST" and tus.speaks(fields_of(request))
+        if begins_tus and await self._tus.repeats(request, body, from_elsewhere=True):
+            return
+        self._links.expect_open(link)
         match request.method:
             case b"OPTIONS":
                 self._offer(request, link)
             case b"GET" | b"HEAD":
                 drop_page.show(request, link, f"{DROP}/{quote(secret, safe='')}")
-            case b"POST" if tus.speaks(fields_of(request)):
+            case b"POST" if begins_tus:
                 await self._begin_tus(request, body, link)
             case b"PUT" | b"POST" | b"PATCH":
                 if not await self._take(request, body, link, path):
@@ -118,9 +122,9 @@ class Drop(Resource):
             if room is not None:
                 source = at_most(room, source)
             uploaded = await self._receiver.store(request, source, delivery.length, None)
-        outcome = await self._arrivals.take_in(link.id, file, uploaded, delivery.checksums())
+        name = await self._arrivals.take_in(link.id, file, uploaded, delivery.checksums())
         delivery.answer(request)
-        write_text(request, 201, outcome.entry.name + "\n")
+        write_text(request, 201, name + "\n")
 
     async def _receive_form(self, request: StreamingRequest, body: BodyStream, link: UploadLink) -> None:
         content_type = (request.getHeader(b"Content-Type") or b"").decode("latin-1")
@@ -143,11 +147,11 @@ class Drop(Resource):
             uploaded = await self._receiver.store(
                 request, source if room is None else at_most(room, source), None, None
             )
-            outcome = await self._arrivals.take_in(link.id, file, uploaded, ())
+            stored = await self._arrivals.take_in(link.id, file, uploaded, ())
         except (GridError, Refused, NamespaceError, BodyTooLong, CodingError, DigestError) as error:
             # One file's misfortune isn't that of those before and after it.
             return name, problem_of(error)
-        return outcome.entry.name, None
+        return stored, None
 
 
 def _address(request: StreamingRequest) -> tuple[str, Path]:

@@ -61,7 +61,7 @@ def show(request: StreamingRequest, link: UploadLink, address: str) -> None:
         return
     request.setHeader(b"Content-Security-Policy", policy.SCRIPTED)
     request.setHeader(b"Cache-Control", b"no-store")
-    panel = upload_panel(address, folder=False, otherwise=_FORM)
+    panel = upload_panel(address, folder=False, otherwise=_FORM, inbox=True)
     words = f'<p class="note">{html.escape(" ".join(_sentences(link)))}</p>'
     write_text(request, 200, page(link.label or "Send files", words + panel, guest=True), "text/html; charset=utf-8")
 

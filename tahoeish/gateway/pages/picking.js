@@ -1,4 +1,5 @@
-// The files that somebody has chosen, dropped or pasted, each with its path: `{file, path}`.
+// The files that somebody has chosen, dropped or pasted, each with its path: `{file, path}`. Of a folder with nothing in
+// it, which only dropping tells of, the file is null.
 
 export function* chosen(input) {
   for (const file of input.files) yield { file, path: file.webkitRelativePath || file.name };
@@ -28,9 +29,12 @@ async function* walk(entry) {
     return;
   }
   const reader = entry.createReader();
-  for (;;) {
+  for (let isEmpty = true; ; isEmpty = false) {
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return;
+    if (some.length === 0) {
+      if (isEmpty) yield { file: null, path: entry.fullPath.replace(/^\//, "") };
+      return;
+    }
     for (const inner of some) yield* walk(inner);
   }
 }

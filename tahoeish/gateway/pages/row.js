@@ -38,7 +38,7 @@ export class Row {
     if (this.#shown === transfer.state) return;
     this.#shown = transfer.state;
     this.item.className = transfer.state;
-    this.bar.hidden = ["done", "failed"].includes(transfer.state);
+    this.bar.hidden = ["done", "failed", "known"].includes(transfer.state);
     if (transfer.link !== null) this.title.replaceChildren(element("a", { href: transfer.link }, transfer.path));
     this.#renew(BUTTONS[transfer.state] ?? []);
   }
@@ -77,8 +77,9 @@ export function element(tag, properties, ...children) {
   return made;
 }
 
-const LABELS = { pause: "Pause", resume: "Resume", cancel: "Cancel", retry: "Try again", remove: "Remove" };
+const LABELS = { again: "Send it again", pause: "Pause", resume: "Resume", cancel: "Cancel", retry: "Try again", remove: "Remove" };
 const BUTTONS = {
+  known: ["again", "remove"],
   waiting: ["pause", "cancel"],
   sending: ["pause", "cancel"],
   retrying: ["pause", "cancel"],
@@ -99,6 +100,8 @@ function sentence({ state, detail, file, confirmed, meter }) {
       return `${far}, paused${detail && `: ${detail}`}`;
     case "failed":
       return `Not stored: ${detail}`;
+    case "known":
+      return `${bytes(file.size)}, stored already on ${detail}`;
     case "done":
       return `${bytes(file.size)}, stored`;
     default:

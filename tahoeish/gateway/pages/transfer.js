@@ -17,16 +17,24 @@ const PIECE_FIRST = 4 * MIB;
 const PIECE_LEAST = MIB / 4;
 
 const STALLED = 120_000;
+const ELSEWHERE = "it goes on in another window";
+const GONE = "it was cancelled somewhere else, or given up by the node";
 const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * 1000);
 
 /**
- * Its `state` is "waiting", "sending", "retrying", "paused", "done", "failed" or "cancelled"; `confirmed` is how many
- * bytes the grid has, `detail` what there is to say about the state. A "change" is told of in any of that.
+ * Its `state` is "known" (stored before), "waiting", "sending", "retrying", "paused", "done", "failed" or "cancelled";
+ * `confirmed` is how many bytes the grid has, `detail` what there is to say about the state. A "change" is told of in
+ * any of that.
  */
 export class Transfer extends EventTarget {
   #stopping = new AbortController();
   #pieceSize = PIECE_FIRST;
   #address;
+  /** By which the node knows a creation that is asked for again, because its answer was lost. */
+  #key;
+  #creation = null;
+  /** The node has told of the upload while this page was open. */
+  #wasThere = false;
 
   /** `place`: where it goes, one of those of place.js. */
   constructor(file, path, place) {
@@ -39,7 +47,7 @@ export class Transfer extends EventTarget {
     this.detail = "";
     this.link = null;
     this.meter = new Meter();
-    this.#address = memory.recall(place.uploads, path, file);
+    ({ address: this.#address, key: this.#key } = memory.recall(place.uploads, path, file));
   }
 
   get name() {
@@ -56,7 +64,8 @@ export class Transfer extends EventTarget {
       const before = this.confirmed;
       try {
         await this.#bring(signal);
-        memory.forget(this.place.uploads, this.path, this.file);
+        this.#forget();
+        if (this.place.keepsAll) memory.noteStored(this.place.uploads, this.path, this.file);
         this.#become("done");
         return;
       } catch (error) {
@@ -72,9 +81,21 @@ export class Transfer extends EventTarget {
     }
   }
 
+  /** Nothing is to be done about it, unless somebody wants it. */
+  rest(since) {
+    this.#become("known", since.toLocaleString());
+  }
+
   pause() {
     this.#stopping.abort();
     this.#become("paused");
+  }
+
+  /** Another window has begun to send it. */
+  yield() {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    this.#become("paused", ELSEWHERE);
   }
 
   wait() {
@@ -85,8 +106,19 @@ export class Transfer extends EventTarget {
   async cancel() {
     this.#stopping.abort();
     this.#become("cancelled");
+    const address = this.#address ?? (await this.#begunAt());
+    this.#forget();
+    if (address !== null) await drop(address);
+  }
+
+  #remember() {
+    memory.remember(this.place.uploads, this.path, this.file, { address: this.#address, key: this.#key });
+  }
+
+  #forget() {
+    this.#address = this.#key = null;
+    this.#wasThere = false;
     memory.forget(this.place.uploads, this.path, this.file);
-    if (this.#address !== null) await drop(this.#address);
   }
 
   #become(state, detail = "") {
@@ -107,15 +139,18 @@ export class Transfer extends EventTarget {
 
   /** Whether there is no point in going on after this. */
   #ends(refusal) {
-    if (refusal.isFinal) {
-      this.#become("failed", refusal.message);
+    if (refusal.reason === "preempted") {
+      this.#become("paused", ELSEWHERE);
       return true;
     }
-    if (refusal.status === 409 && refusal.header("Upload-Offset") === null && refusal.header("Tus-Resumable") !== null) {
-      this.#become("paused", "it goes on in another window");
-      return true;
-    }
-    return false;
+    if (!refusal.isFinal) return false;
+    const isGone = refusal.reason === "gone";
+    // Another try is another upload, and what was known of its place may be what is wrong.
+    if (isGone || this.#address === null) this.#forget();
+    if (isGone) this.#stands(0);
+    this.place.doubt();
+    this.#become("failed", isGone ? GONE : refusal.message);
+    return true;
   }
 
   /** A file that was changed or removed looks as if the line was lost. */
@@ -165,11 +200,14 @@ export class Transfer extends EventTarget {
   async #standing(signal) {
     try {
       const answer = await ask("HEAD", this.#address, TUS, { signal });
+      this.#wasThere = true;
       this.#stands(Number(answer("Upload-Offset")));
       return answer;
     } catch (error) {
       if (!(error instanceof Refusal && [403, 404, 410].includes(error.status))) throw error;
-      this.#address = null;
+      if (this.#wasThere) throw new Refusal(410, { reason: "gone" });
+      // It is too long ago.
+      this.#forget();
       this.#stands(0);
       return null;
     }
@@ -178,11 +216,13 @@ export class Transfer extends EventTarget {
   async #create(signal) {
     const { file, path, place } = this;
     const most = await place.most(signal);
-    if (file.size > most) throw new Refusal(413, `it is larger than the ${bytes(most)} that are taken here`);
+    if (file.size > most) throw new Refusal(413, { detail: `it is larger than the ${bytes(most)} that are taken here` });
     const address = await place.prepare(path);
-    const small = file.size <= MIB;
+    this.#key ??= newKey();
+    this.#remember();
     const headers = {
-      ...(small ? PIECE : TUS),
+      ...TUS,
+      "Idempotency-Key": `"${this.#key}"`,
       "Upload-Length": String(file.size),
       "Upload-Metadata": metadata({
         filename: this.name,
@@ -191,13 +231,30 @@ export class Transfer extends EventTarget {
         relativePath: path.includes("/") ? path : "",
       }),
     };
+    this.#creation = { address, headers };
+    const small = file.size <= MIB;
     // What is small enough comes along at once.
-    const answer = await ask("POST", address, headers, { body: small ? file : undefined, signal });
+    const answer = small
+      ? await send("POST", address, { ...headers, ...PIECE }, file, { signal })
+      : await ask("POST", address, headers, { signal });
     this.#address = whole(answer("Location"));
-    memory.remember(place.uploads, path, file, this.#address);
+    this.#wasThere = true;
+    this.#remember();
     this.#stands(Number(answer("Upload-Offset") ?? 0));
     // An answer to this says nothing of a length, either.
     return (name) => (name === "Upload-Length" && this.confirmed < file.size ? String(file.size) : answer(name));
+  }
+
+  /** Where an upload is that was asked for, and whose answer hasn't come. */
+  async #begunAt() {
+    if (this.#creation === null) return null;
+    try {
+      const answer = await ask("POST", this.#creation.address, this.#creation.headers);
+      return whole(answer("Location"));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return null;
+    }
   }
 
   async #sendPiece(signal) {
@@ -255,6 +312,11 @@ export async function drop(address) {
     // Whoever never comes back is forgotten there, too.
     if (!(error instanceof Refusal)) throw error;
   }
+}
+
+/** Not by randomUUID, which there is with TLS only. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function metadata(values) {

@@ -9,13 +9,15 @@ from tahoeish.gateway.pages.assets import script
 SCRIPT = script("upload.js")
 
 
-def upload_panel(uploads: str, *, folder: bool, otherwise: str) -> str:
+def upload_panel(uploads: str, *, folder: bool, otherwise: str, inbox: bool = False) -> str:
     """
     `uploads` is the address where files are begun by tus. With `folder`, they get names below that address, and folders
-    can be made there. `otherwise` is shown, and is HTML already, where there are no scripts.
+    can be made there. `inbox`: what comes twice is kept twice, and who brings it doesn't see that. `otherwise` is
+    shown, and is HTML already, where there are no scripts.
     """
+    kind = f"{' data-folder' if folder else ''}{' data-inbox' if inbox else ''}"
     return (
-        f'<section class="upload" data-uploads="{html.escape(uploads)}"{" data-folder" if folder else ""}'
+        f'<section class="upload" data-uploads="{html.escape(uploads)}"{kind}'
         ' aria-label="Upload">'
         f'<div class="without-script">{otherwise}</div>'
         '<div class="drop" hidden>'

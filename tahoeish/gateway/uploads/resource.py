@@ -61,7 +61,8 @@ class UploadsResource(AsyncResource):
             case b"OPTIONS":
                 self._offer(request)
             case b"POST" if tus.speaks(fields_of(request)):
-                await self._tus.create(request, body, CAP)
+                if not await self._tus.repeats(request, body):
+                    await self._tus.create(request, body, CAP)
             case b"POST" | b"PUT" | b"PATCH":
                 if not await self._intake.take(request, body, Goal(UPLOADS, is_file=False, prepare=_cap)):
                     raise Refused(

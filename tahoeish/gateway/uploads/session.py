@@ -143,7 +143,8 @@ class Session:
         elif whole:
             decisions += self._arrived(writer, all_safe)
         elif writer.stopped:
-            decisions.append(Refuse(request, Reason.PREEMPTED, self.offset))
+            cancelled = any(isinstance(asked, Cancel) for _, asked in self._waiting)
+            decisions.append(Refuse(request, Reason.GONE if cancelled else Reason.PREEMPTED, self.offset))
         return decisions + self._after_writer()
 
     def exceeded(self, request: int) -> list[Decision]:

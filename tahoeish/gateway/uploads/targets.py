@@ -24,7 +24,7 @@ PROVISIONAL: Mapping[str, object] = {**CAP, "provisional": True}
 """Something else is told to be the target before the file is complete, even when all of its bytes are there."""
 
 MakeTarget = Callable[[Viewer, Mapping[str, object]], Target]
-"""From what a target's `dump` has written."""
+"""From what was written down of a target, and `upload`: whose it is."""
 
 
 class Targets:
@@ -35,7 +35,7 @@ class Targets:
         self._rereading = rereading
 
     def of(self, row: UploadRow) -> Target:
-        target = json.loads(row.target)
+        target = {**json.loads(row.target), "upload": row.id}
         viewer = Viewer(row.owner, below=tuple(target["below"]))
         made = self._makers[target["kind"]](viewer, target)
         claims = claims_in(target)

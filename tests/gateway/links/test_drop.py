@@ -306,13 +306,28 @@ class TestBounds:
 
     def test_of_how_many(self, place: Place) -> None:
         drop = place.drop(max_files=2)
-        assert [place.node.request("PUT", f"{drop}/many", str(n).encode()).status for n in range(4)] == [
-            201,
-            201,
-            410,
-            410,
-        ]
+        statuses = [place.node.request("PUT", f"{drop}/many", str(n).encode()).status for n in range(4)]
+        assert statuses == [201, 201, 410, 410]
         assert "as often as it may" in place.node.get(drop).text
+
+    def test_also_of_tiny_ones_that_are_all_the_same(self, place: Place) -> None:
+        drop = place.drop(max_files=2)
+        metadata = f"filename {b64encode(b'tiny').decode()}"
+        asked = {**TUS, "Content-Type": "application/offset+octet-stream"}
+        asked |= {"Upload-Length": "1", "Upload-Metadata": metadata}
+        assert [place.node.request("POST", drop, b"x", asked).status for _ in range(3)] == [201, 201, 410]
+        assert place.read("tiny") == place.read("tiny%20(2)") == b"x" and place.read("tiny%20(3)") == b""
+
+    def test_one_whose_answer_was_lost_is_the_same_when_it_is_sent_again(self, place: Place) -> None:
+        drop = place.drop(max_files=1)
+        asked = {**TUS, "Content-Type": "application/offset+octet-stream", "Idempotency-Key": "a-guest-s-random-key"}
+        asked |= {"Upload-Length": "300000", "Upload-Metadata": f"filename {b64encode(b'lost').decode()}"}
+        answers = [place.node.request("POST", drop, CONTENT, asked) for _ in range(3)]
+        assert [answer.status for answer in answers] == [201] * 3
+        assert len({answer.headers["Location"] for answer in answers}) == 1
+        assert place.read("lost") == CONTENT and place.read("lost%20(2)") == b""
+        other = {**asked, "Idempotency-Key": "another-random-one-1"}
+        assert place.node.request("POST", drop, CONTENT, other).status == 410
 
     def test_also_when_they_come_together(self, place: Place) -> None:
         drop = place.drop(max_files=1)

@@ -30,4 +30,6 @@ def test_each_reason_has_its_status(reason: Reason, in_ietf: int, in_tus: int) -
     by_ietf, by_tus = ietf.refusal(Dialect(8), refuse, LIMITS), tus.refusal(refuse)
     assert (by_ietf.status, by_tus.status) == (in_ietf, in_tus)
     assert by_tus.headers["Tus-Resumable"] == tus.VERSION
+    told = {Reason.PREEMPTED: "preempted", Reason.GONE: "gone"}.get(reason)
+    assert by_tus.members == ({"reason": told} if told else {})
     assert by_ietf.status != 413 or "Upload-Limit" in by_ietf.headers

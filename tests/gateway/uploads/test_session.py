@@ -202,7 +202,7 @@ def test_cancelling_stops_the_writer_and_discards() -> None:
     session = Session(NO_LIMITS)
     begun(session, 1, appending(0))
     assert session.ask(2, Cancel()) == [Stop(1)]
-    assert session.ended(1, whole=False) == [Refuse(1, Reason.PREEMPTED, 0), Discard(), Cancelled(2)]
+    assert session.ended(1, whole=False) == [Refuse(1, Reason.GONE, 0), Discard(), Cancelled(2)]
     for request, asked in ((3, Query()), (4, appending(0)), (5, Cancel())):
         assert session.ask(request, asked) == [Refuse(request, Reason.GONE, 0)]
 

@@ -44,6 +44,7 @@ CHUNK_TYPE = "application/offset+octet-stream"
 _STAMP = {"Tus-Resumable": VERSION}
 _NOT_STORED = {"Cache-Control": "no-store"}
 _METADATA_KEY = re.compile(r"[!-+\--~]+", re.ASCII)
+_CREATION_KEY = re.compile(r"[!#-~]{16,200}", re.ASCII)
 _OVERRIDABLE = {"PATCH", "DELETE", "HEAD"}
 
 
@@ -97,6 +98,20 @@ def method_of(method: str, fields: Fields) -> str:
     """What is meant, where a client can't say PATCH or DELETE."""
     meant = fields.get("x-http-method-override", "").strip().upper()
     return meant if method == "POST" and meant in _OVERRIDABLE else method
+
+
+def creation_key(fields: Fields) -> str | None:
+    """
+    What tells a creation that is asked for again from another one (draft-ietf-httpapi-idempotency-key-header). Raises
+    `UploadRefused`.
+    """
+    value = fields.get("idempotency-key")
+    if value is None:
+        return None
+    key = value.strip().strip('"')
+    if not _CREATION_KEY.fullmatch(key):
+        raise _refused(400, "Idempotency-Key is random, so that nobody else has it: 16 to 200 plain characters")
+    return key
 
 
 def read_creation(fields: Fields, content_length: int | None) -> CreateOne | CreateFromParts:
@@ -212,9 +227,10 @@ def refusal(decision: Refuse) -> UploadRefused:
         case Reason.COMPLETE:
             return _refused(409, "the upload is complete", stands_at)
         case Reason.GONE:
-            return _refused(410, "the upload was cancelled, or has expired, or has failed; begin a new one")
+            told = "the upload was cancelled, or has expired, or has failed; begin a new one"
+            return _refused(410, told, members={"reason": "gone"})
         case Reason.PREEMPTED:
-            return _refused(409, "a newer request for this upload has taken over")
+            return _refused(409, "a newer request for this upload has taken over", members={"reason": "preempted"})
         case Reason.INCONSISTENT_LENGTH:
             return _refused(400, "Upload-Length contradicts what is known of the upload")
         case Reason.TOO_SMALL:
@@ -226,6 +242,10 @@ def refusal(decision: Refuse) -> UploadRefused:
 def of_digest(error: DigestError) -> UploadRefused:
     """tus has a status of its own for bytes that arrived damaged."""
     return _refused(400 if isinstance(error, BadDigest) else 460, str(error))
+
+
+def another_creation() -> UploadRefused:
+    return _refused(422, "another upload was begun with this Idempotency-Key")
 
 
 def modifies_final() -> UploadRefused:
@@ -299,5 +319,11 @@ def _expires(deadline: float | None) -> dict[str, str]:
     return {} if deadline is None else {"Upload-Expires": formatdate(deadline, usegmt=True)}
 
 
-def _refused(status: int, detail: str, headers: Mapping[str, str] | None = None) -> UploadRefused:
-    return UploadRefused(status, detail, _STAMP | dict(headers or {}))
+def _refused(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    members: Mapping[str, object] | None = None,
+) -> UploadRefused:
+    return UploadRefused(status, detail, _STAMP | dict(headers or {}), members=members)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from hashlib import sha256
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
@@ -19,6 +20,7 @@ from tahoeish.gateway.uploads.services import UPLOADS, Services, address_of, wri
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.gateway.uploads.targets import CAP
 from tahoeish.gateway.whence import origin_of
+from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
 from tahoeish.streams.body import BodyOverdue, BodyStream, ClientIdle
 from tahoeish.streams.digests import DigestError
 from tahoeish.streams.request import StreamingRequest
@@ -44,7 +46,7 @@ class TusServer:
         self, request: StreamingRequest, body: BodyStream, target: Mapping[str, object], *, from_elsewhere: bool = False
     ) -> None:
         """
-        A POST to where uploads are made; what becomes of the file is `target`.
+        A POST to where uploads are made; what becomes of the file is `target`. To be asked `repeats` before.
 
         `from_elsewhere`: uploads aren't below the address of this request. There are clients that then need to be told
         the whole address.
@@ -59,16 +61,54 @@ class TusServer:
         if isinstance(creation, tus.CreateFromParts):
             await self._create_from_parts(request, creation, target, from_elsewhere)
             return
-        live = await self._services.keeper.create(
-            viewer,
-            dialect=DIALECT,
-            target=CAP if creation.is_part else target,
-            notes={"metadata": creation.metadata.text, "concat": "partial" if creation.is_part else ""},
-        )
+        try:
+            live = await self._services.keeper.create(
+                viewer,
+                dialect=DIALECT,
+                target=CAP if creation.is_part else target,
+                notes={"metadata": creation.metadata.text, "concat": "partial" if creation.is_part else ""},
+                key=_key(request),
+            )
+        except AlreadyExists:
+            # The same was asked for twice at a time.
+            if not await self.repeats(request, body, from_elsewhere=from_elsewhere):
+                raise
+            return
         first = creation.create.first(verified=creation.verified)
         decision = await self._decided(live, first, request, body)
         brought = creation.create.content_length != 0
-        location = _location(request, live, from_elsewhere)
+        self._write_created(request, live, decision, _location(request, live, from_elsewhere), brought)
+
+    async def repeats(self, request: StreamingRequest, body: BodyStream, *, from_elsewhere: bool = False) -> bool:
+        """
+        Whether the request asks for an upload that it has been given already, and didn't get to know. Then that is the
+        answer. Else nothing is done.
+
+        To be asked before anything speaks against the file: it may be this very upload that has used up the room.
+        """
+        key = _key(request)
+        if key is None:
+            return False
+        try:
+            live = await self._services.keeper.find_by_key(self._services.viewer_of(request), key)
+        except NoSuchUpload:
+            return False
+        if live is None:
+            return False
+        request.setHeader("Tus-Resumable", tus.VERSION)
+        creation = tus.read_creation(fields_of(request), body.length)
+        known = json.loads(live.row.notes).get("metadata", "")
+        if isinstance(creation, tus.CreateFromParts) or creation.metadata.text != known:
+            raise tus.another_creation()
+        # Nothing is read of what comes with it: how much of that is there already isn't known before this is decided.
+        settled = Append(None, completes=None, content_length=0, length=creation.create.length)
+        decision = await self._services.append(live, settled, request, _nothing(), {})
+        self._write_created(request, live, decision, _location(request, live, from_elsewhere), brought=True)
+        return True
+
+    def _write_created(
+        self, request: StreamingRequest, live: LiveSession, decision: Decision, location: str, brought: bool
+    ) -> None:
         match decision:
             case Continue():
                 offset = decision.offset if brought else None
@@ -193,6 +233,17 @@ class TusServer:
 
 def _location(request: StreamingRequest, live: LiveSession, from_elsewhere: bool) -> str:
     return (origin_of(request) if from_elsewhere else "") + address_of(live)
+
+
+def _key(request: StreamingRequest) -> str | None:
+    """By what an upload is known whose creation is asked for again, at the same address. Raises `UploadRefused`."""
+    key = tus.creation_key(fields_of(request))
+    return None if key is None else "tus:" + sha256(request.path + b"\0" + key.encode()).hexdigest()
+
+
+async def _nothing() -> AsyncIterator[Buffer]:
+    return
+    yield
 
 
 def _concat_of(live: LiveSession) -> str:

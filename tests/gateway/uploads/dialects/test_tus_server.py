@@ -136,6 +136,72 @@ def test_metadata_is_told_as_it_was_given(node: NodeProcess) -> None:
     assert node.request("HEAD", upload, headers=VERSION).headers["Upload-Metadata"] == "filename Zm9v,is_public"
 
 
+class TestCreatingAgain:
+    """When the answer to a creation was lost."""
+
+    KEY = '"ec2a1c1e-0fe0-4a8d-8dd5"'
+
+    def begin(
+        self, node: NodeProcess, size: int, body: bytes, key: str = KEY, *, to: str = "/uploads/", name: str = "Zm9v"
+    ) -> Answer:
+        told = {"Idempotency-Key": key, "Upload-Length": str(size), "Upload-Metadata": f"filename {name}"}
+        return node.request("POST", to, body, {**(CHUNK if body else VERSION), **told})
+
+    def test_what_was_brought_completely_is_told_again(self, new_node: NodeProcess) -> None:
+        new_node.start()
+        upload = self.begin(new_node, 300_000, CONTENT[:300_000]).headers["Location"]
+        for restarts in (False, True):
+            if restarts:
+                new_node.stop(signal.SIGKILL)
+                new_node.start()
+            again = self.begin(new_node, 300_000, CONTENT[:300_000])
+            assert again.status == 201 and again.headers["Location"] == upload
+            assert again.headers["Upload-Offset"] == "300000"
+            assert file_behind(new_node, again) == CONTENT[:300_000]
+        assert len({path.parent for path in new_node.shares()}) == len(new_node.peers)
+
+    @pytest.mark.parametrize("size", [0, 1, 300_000])
+    def test_what_was_only_begun_goes_on(self, node: NodeProcess, size: int) -> None:
+        begun = [self.begin(node, 3_000_000, CONTENT[:size], f"only-begun-so-far-{size}") for _ in range(2)]
+        upload = begun[0].headers["Location"]
+        assert begun[1].headers["Location"] == upload and begun[1].headers["Upload-Offset"] == str(size)
+        assert file_behind(node, patch(node, upload, size, CONTENT[size:])) == CONTENT
+
+    def test_what_hangs_in_the_middle_is_stopped(self, node: NodeProcess) -> None:
+        headers = {**CHUNK, "Idempotency-Key": "hangs-in-the-middle", "Upload-Metadata": "filename Zm9v"}
+        headers |= {"Upload-Length": "300000", "Content-Length": "300000"}
+        with node.connect() as hanging:
+            hanging.send(head("POST", "/uploads/", headers) + CONTENT[:200_000])
+            wait_until(lambda: _received(node, 200_000), "so much has come")
+            answer = self.begin(node, 300_000, CONTENT[:300_000], "hangs-in-the-middle")
+        assert answer.status == 201 and answer.headers["Upload-Offset"] == "200000"
+        done = patch(node, answer.headers["Location"], 200_000, CONTENT[200_000:300_000])
+        assert file_behind(node, done) == CONTENT[:300_000]
+
+    def test_another_key_or_place_is_another_upload(self, node: NodeProcess) -> None:
+        begun = [
+            self.begin(node, 3, b""),
+            self.begin(node, 3, b"", "another-random-one"),
+            self.begin(node, 3, b"", to="/files/"),
+        ]
+        assert len({urlsplit(answer.headers["Location"]).path for answer in begun}) == 3
+
+    def test_an_upload_that_was_cancelled_is_not_found(self, node: NodeProcess) -> None:
+        upload = self.begin(node, 3, b"", "cancelled-meanwhile").headers["Location"]
+        assert node.request("DELETE", upload, headers=VERSION).status == 204
+        begun = self.begin(node, 3, b"", "cancelled-meanwhile")
+        assert begun.status == 201 and begun.headers["Location"] != upload
+
+    def test_keys_that_do_not_fit(self, node: NodeProcess) -> None:
+        assert self.begin(node, 3, b"", "of-a-file-called-foo").status == 201
+        assert self.begin(node, 3, b"", "of-a-file-called-foo", name="YmFy").status == 422
+        assert self.begin(node, 3, b"", "too short").status == 400
+
+
+def _received(node: NodeProcess, size: int) -> bool:
+    return any(one["done"] >= size for one in node.get("/status?t=json").json()["requests"])
+
+
 class TestChecksums:
     def test_right_bytes_count(self, node: NodeProcess) -> None:
         upload = create(node, len(CONTENT))
