@@ -22,6 +22,7 @@ from tahoeish.gateway.uploads.services import Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
 from tahoeish.streams.body import BodyStream
+from tahoeish.streams.digests import DigestError, claims_of
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
 from tahoeish.streams.request import StreamingRequest
 
@@ -30,6 +31,8 @@ DIALECT = "pieces"
 FORM = "multipart/form-data"
 
 WHICH = "which file is this a piece of? Say so with X-Session-Id, or with a filename in Content-Disposition"
+
+WHAT_IS_IN_IT = "of a piece in a form no digest is compared; leave it out, or send the piece as it is"
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,13 @@ class PiecesServer:
             )
         except AlreadyExists:
             raise UploadRefused(409, "another request has just begun with this file") from None
-        live, decision = await self._decided(request, fields, live, piece)
+        try:
+            live, decision = await self._decided(request, fields, live, piece)
+        except DigestError:
+            if live.session.offset == 0:
+                # What this request says of the whole isn't to be held against the next one.
+                await self._services.end(request, live)
+            raise
         if isinstance(decision, Refuse) and decision.offset == 0 and decision.reason is not Reason.PREEMPTED:
             await self._services.end(request, live)
         self._answer(request, live, decision)
@@ -164,10 +173,12 @@ async def _piece_in(request: StreamingRequest, body: BodyStream, fields: Fields)
 async def _piece_in_form(request: StreamingRequest, body: BodyStream, fields: Fields) -> _Piece:
     asked = pieces.read_piece(fields, None)
     if isinstance(asked, Append) and asked.verified:
-        raise UploadRefused(400, "a digest would be that of the form here, and not of what is in it; leave it out")
+        raise UploadRefused(400, WHAT_IS_IN_IT)
     parts = aiter(FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1")))
     async for part in parts:
         if part.filename:
+            if claims_of(part.fields):
+                raise UploadRefused(400, WHAT_IS_IN_IT)
             name = pieces.file_name(fields) or part.filename
             return _Piece(asked, _only(_exactly(asked, part), parts), name)
     raise BadForm("the form has no file in it; send it in a field with a filename")

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
-from tahoeish.gateway.uploads.asked import Answer, Append, Options, UploadRefused
+from tahoeish.gateway.uploads.asked import Answer, Append, Options, UploadRefused, expect_no_claims
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import tus
@@ -17,10 +17,10 @@ from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import UPLOADS, Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
-from tahoeish.gateway.uploads.targets import CAP
+from tahoeish.gateway.uploads.targets import CAP, with_claims_of
 from tahoeish.gateway.whence import origin_of
 from tahoeish.streams.body import BodyOverdue, BodyStream, ClientIdle
-from tahoeish.streams.digests import DigestError
+from tahoeish.streams.digests import Covers, DigestError
 from tahoeish.streams.request import StreamingRequest
 
 DIALECT = "tus"
@@ -62,11 +62,16 @@ class TusServer:
         live = await self._services.keeper.create(
             viewer,
             dialect=DIALECT,
-            target=CAP if creation.is_part else target,
+            target=with_claims_of(CAP if creation.is_part else target, fields),
             notes={"metadata": creation.metadata.text, "concat": "partial" if creation.is_part else ""},
         )
         first = creation.create.first(verified=creation.verified)
-        decision = await self._decided(live, first, request, body)
+        try:
+            decision = await self._decided(live, first, request, body)
+        except UploadRefused:
+            # The client doesn't know its address, so it can't go on.
+            await self._services.end(request, live)
+            raise
         brought = creation.create.content_length != 0
         location = _location(request, live, from_elsewhere)
         match decision:
@@ -154,6 +159,8 @@ class TusServer:
         target: Mapping[str, object],
         from_elsewhere: bool,
     ) -> None:
+        fields = fields_of(request)
+        expect_no_claims(fields, Covers.CONTENT)
         keeper, viewer = self._services.keeper, self._services.viewer_of(request)
         parts = [await keeper.find(viewer, self._id_of(address)) for address in creation.parts]
         caps = [_cap_of(part) for part in parts]
@@ -161,7 +168,7 @@ class TusServer:
         live = await keeper.create(
             viewer,
             dialect=DIALECT,
-            target=target,
+            target=with_claims_of(target, fields),
             notes={"metadata": creation.metadata.text, "concat": creation.text},
         )
         append = Append(0, completes=True, content_length=length, length=length)
