@@ -160,8 +160,10 @@ class Session:
             self.phase = Phase.FAILED
             self.received = self._verified = self.offset
             return [refusal, Discard(), *self._after_writer()]
+        # Where it isn't open any more, ending is a refusal by itself. What waits behind this may end it only now.
+        was_open = self.phase is Phase.OPEN
         after = self.ended(request, whole=False)
-        return [refusal, *after] if self.phase is Phase.OPEN else after
+        return [refusal, *after] if was_open else after
 
     # What becomes of the whole.
 

@@ -238,6 +238,15 @@ def test_asking_again_while_the_file_is_being_stored_waits_for_the_same_answer()
     assert session.finished(ANSWER) == [Replay(2, ANSWER)]
 
 
+def test_what_brought_too_much_is_told_so_even_if_what_waits_behind_it_is_the_uploads_end() -> None:
+    session = Session(NO_LIMITS)
+    begun(session, 1, Append(0, None, None, 0))
+    fatal = Append(0, None, 1, excess_is_fatal=True)
+    session.ask(2, fatal)
+    refused = [decision for decision in session.exceeded(1) if isinstance(decision, Refuse)]
+    assert {refusal.request for refusal in refused} == {1, 2}
+
+
 def test_a_failure_that_may_pass_lets_the_client_try_again() -> None:
     session = with_bytes(4, length=4)
     begun(session, 1, appending(4, 0))
