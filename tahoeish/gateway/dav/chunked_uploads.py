@@ -10,7 +10,7 @@ missing when the client wants to have the whole.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -36,6 +36,7 @@ from tahoeish.gateway.uploads.asked import (
     expect_uncoded,
 )
 from tahoeish.gateway.uploads.asking import fields_of, trailing_fields_of
+from tahoeish.gateway.uploads.content import nothing
 from tahoeish.gateway.uploads.decisions import Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects.nextcloud import (
     FINAL_NAME,
@@ -74,8 +75,6 @@ LOOK_SECONDS = 0.5
 
 KEPT_SECONDS = 3600.0
 """How long chunks are kept when nobody comes with those before them."""
-
-_NO_PIECES: Sequence[Buffer] = ()
 
 
 @dataclass
@@ -278,11 +277,15 @@ class ChunkedUploads(AsyncResource):
                 await self._stream_kept(viewer, row, pile, chunk, sum(pile.assembly.record().values()))
             offset = sum(pile.assembly.record().values())
             await live.remember(target=target)
-        decision = await live.respond(Append(offset, True, 0, offset), _nothing())
+        decision = await live.respond(Append(offset, True, 0, offset), nothing())
         if not isinstance(decision, Replay):
             raise _refusal(decision)
         await self._services.tell_wanted(visit.request, live, decision)
-        await self._forget(row.id)
+        if live.session.phase is Phase.OPEN:
+            # It had no effect: the next one may go elsewhere, and until then nothing may become of the file.
+            await live.remember(target=PROVISIONAL)
+        else:
+            await self._forget(row.id)
         FinalAnswer.unpack(decision.answer).write(visit.request)
 
     async def _target(self, visit: Visit, total: int | None) -> dict[str, object]:
@@ -369,11 +372,6 @@ async def _without(size: int, content: AsyncIterable[Buffer]) -> AsyncIterator[B
         if size < len(piece):
             yield memoryview(piece)[size:] if size else piece
         size = max(0, size - len(piece))
-
-
-async def _nothing() -> AsyncIterator[Buffer]:
-    for piece in _NO_PIECES:
-        yield piece
 
 
 def _refusal(decision: Decision) -> UploadRefused:

@@ -78,6 +78,8 @@ class Session:
         self.phase = record.phase
         self.deadline = record.deadline
         self._answer = record.answer
+        self._was_whole = False
+        """All bytes were there already when what became of them failed; the client may ask for that again."""
         self._writer: _Writer | None = None
         self._verified = record.offset
         self._waiting: list[tuple[int, Asked]] = []
@@ -177,6 +179,7 @@ class Session:
             joined, self._joined = self._joined, []
             if self.phase is Phase.FINISHING:
                 self.phase = Phase.OPEN
+                self._was_whole = True
             return [Replay(request, answer) for request in joined]
         return [*self._settled(Phase.FAILED, answer), Discard()]
 
@@ -254,6 +257,10 @@ class Session:
             case Phase.FINISHING if self._repeats_the_end(append):
                 self._joined.append(request)
                 return []
+            case Phase.OPEN if self._was_whole and self._repeats_the_end(append):
+                self.phase = Phase.FINISHING
+                self._joined.append(request)
+                return [Finish(self.offset)]
             case Phase.FINISHING:
                 return [Refuse(request, Reason.COMPLETE, self.offset, append.offset)]
         if append.offset is not None and append.offset != self.offset:

@@ -21,6 +21,7 @@ from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
+from tahoeish.namespace.uploads import UploadRow
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.digests import DigestError, claims_of
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
@@ -93,15 +94,15 @@ class PiecesServer:
         """The upload that a piece belongs to, if there is one yet."""
         if key is None:
             return None
+        keeper, viewer = self._services.keeper, self._services.viewer_of(request)
         try:
-            live = await self._services.keeper.find_by_key(self._services.viewer_of(request), key)
+            row = await keeper.look_by_key(viewer, key)
+            if row is not None and isinstance(asked, Append) and pieces.begins_anew(asked, _has_all(row)):
+                await keeper.respond(viewer, row.id, Cancel())
+                return None
+            return await keeper.find_by_key(viewer, key)
         except NoSuchUpload:
             return None
-        ended = live is not None and live.session.phase in (Phase.COMPLETE, Phase.FAILED)
-        if live is not None and isinstance(asked, Append) and pieces.begins_anew(asked, ended):
-            await self._services.end(request, live)
-            return None
-        return live
 
     async def _begin(
         self, request: StreamingRequest, fields: Fields, append: Append, piece: _Piece, goal: Goal, key: str | None
@@ -209,6 +210,12 @@ async def _exactly(asked: Append | Query, source: AsyncIterable[Buffer]) -> Asyn
 def _is_all(asked: Append | Query) -> bool:
     """A file in one piece needs no name to be found by."""
     return isinstance(asked, Append) and asked.offset == 0 and bool(asked.completes)
+
+
+def _has_all(row: UploadRow) -> bool:
+    """It has ended, or couldn't get its name; what begins at 0 now may be another file."""
+    is_whole = row.phase == Phase.OPEN.value and row.offset == row.length
+    return is_whole or row.phase in (Phase.COMPLETE.value, Phase.FAILED.value)
 
 
 def _key(goal: Goal, fields: Fields, filename: str | None) -> str | None:

@@ -9,8 +9,17 @@ from contextlib import aclosing
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
-from tahoeish.gateway.uploads.asked import Answer, Append, Options, UploadRefused, expect_no_claims
+from tahoeish.gateway.uploads.asked import (
+    Answer,
+    Append,
+    Cancel,
+    Options,
+    Query,
+    UploadRefused,
+    expect_no_claims,
+)
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.content import nothing
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.final import FinalAnswer
@@ -19,6 +28,7 @@ from tahoeish.gateway.uploads.services import UPLOADS, Services, address_of, wri
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.gateway.uploads.targets import CAP, with_claims_of
 from tahoeish.gateway.whence import origin_of
+from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyOverdue, BodyStream, ClientIdle
 from tahoeish.streams.digests import Covers, DigestError
 from tahoeish.streams.request import StreamingRequest
@@ -99,12 +109,23 @@ class TusServer:
             return
         viewer = self._services.viewer_of(request)
         if not isinstance(asked, Append):
-            self._write(request, *await self._services.keeper.respond(viewer, id_, asked))
+            self._write(request, *await self._told(viewer, id_, asked))
             return
         live = await self._services.keeper.find(viewer, id_)
         if _concat_of(live).startswith("final"):
             raise tus.modifies_final()
         self._write(request, live, await self._decided(live, asked, request, body))
+
+    async def _told(self, viewer: Viewer, id_: str, asked: Query | Cancel) -> tuple[LiveSession, Decision]:
+        keeper = self._services.keeper
+        live, decision = await keeper.respond(viewer, id_, asked)
+        if isinstance(decision, Tell) and decision.offset == decision.length and live.session.phase is Phase.OPEN:
+            # All bytes are there, which clients take for success; but the file couldn't be made of them.
+            again = await live.respond(Append(decision.offset, None, 0), nothing())
+            if not isinstance(again, Replay) or FinalAnswer.unpack(again.answer).problem is not None:
+                return live, again
+            return await keeper.respond(viewer, id_, asked)
+        return live, decision
 
     async def _decided(
         self, live: LiveSession, append: Append, request: StreamingRequest, body: BodyStream
