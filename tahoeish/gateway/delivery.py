@@ -81,10 +81,12 @@ class Delivery:
         self._limits = ExpansionLimits(max_size)
         self._codings = parse_codings(fields.get("content-encoding"))
         self._wanted = wanted_digest(fields.get("want-repr-digest"))
-        claims, announced = claims_of(fields), announced_algorithms(fields)
+        claims, announced = claims_of(fields), announced_algorithms(fields, Covers.CONTENT, Covers.REPRESENTATION)
+        announced_of_file = announced_algorithms(fields, Covers.FILE)
         of_file = covering(claims, Covers.FILE)
-        of_sent = tuple(claim for claim in claims if claim.covers is not Covers.FILE)
-        told = [*(ALWAYS_COMPUTED if of_file else ()), *([self._wanted] if self._wanted else ())]
+        of_sent = _of_sent(claims)
+        kept = ALWAYS_COMPUTED if of_file or announced_of_file else ()
+        told = [*announced_of_file, *kept, *([self._wanted] if self._wanted else ())]
         self.verified_as_sent = bool(of_sent or announced)
         """The client has something to say of the very bytes that it sends."""
         if self.packed:
@@ -119,10 +121,15 @@ class Delivery:
     def _pieces(self) -> AsyncIterable[Buffer]:
         if self._passes_as_it_is:
             return self._source
-        sent = self._as_sent.passing(self._source, self._trailing_claims)
         if not self.packed:
-            return sent
-        return self._as_file.passing(decoded(sent, self._codings, self._limits, self._means.run_in_thread))
+            return self._as_sent.passing(self._source, self._trailing_claims)
+        sent = self._as_sent.passing(self._source, lambda: _of_sent(self._trailing_claims()))
+        unpacked = decoded(sent, self._codings, self._limits, self._means.run_in_thread)
+        return self._as_file.passing(unpacked, lambda: covering(self._trailing_claims(), Covers.FILE))
 
     def _trailing_claims(self) -> tuple[Claim, ...]:
-        return tuple(claim for claim in claims_of(self._trailing()) if claim.covers is not Covers.FILE)
+        return claims_of(self._trailing())
+
+
+def _of_sent(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    return covering(claims, Covers.CONTENT, Covers.REPRESENTATION)

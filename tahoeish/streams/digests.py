@@ -42,6 +42,10 @@ class Covers(Enum):
     FILE = "what is stored"
 
 
+WHOLE = (Covers.REPRESENTATION, Covers.FILE)
+"""Of all of an upload, and not of what one of its requests brings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     algorithm: str
@@ -86,24 +90,24 @@ def claims_of(fields: Mapping[str, str]) -> tuple[Claim, ...]:
     return tuple(_claims(fields))
 
 
-def covering(claims: Iterable[Claim], covers: Covers) -> tuple[Claim, ...]:
-    return tuple(claim for claim in claims if claim.covers is covers)
+def covering(claims: Iterable[Claim], *covers: Covers) -> tuple[Claim, ...]:
+    """Those that cover one of these."""
+    return tuple(claim for claim in claims if claim.covers in covers)
 
 
-def announced_algorithms(fields: Mapping[str, str]) -> frozenset[str]:
-    """What has to be computed for the sake of the fields that a request's headers announce for its trailer."""
+def announced_fields(fields: Mapping[str, str]) -> frozenset[str]:
+    """The names, in lower case, of what a request's headers announce for its trailer."""
     names = [*fields.get("trailer", "").split(","), *fields.get("x-amz-trailer", "").split(",")]
+    return frozenset(name.strip().lower() for name in names) - {""}
+
+
+def announced_algorithms(fields: Mapping[str, str], *covers: Covers) -> frozenset[str]:
+    """What has to be computed for the sake of the announced fields that cover one of these; without any, of all."""
     algorithms: set[str] = set()
-    for name in (name.strip().lower() for name in names):
-        if name in ("content-digest", "repr-digest"):
-            # It may be another one, but then it can only be ignored.
-            algorithms |= {"sha-256", "sha-512"}
-        elif name == "upload-checksum":
-            algorithms |= set(_TUS.values())
-        elif name == "content-md5":
-            algorithms.add("md5")
-        elif name.startswith(_AMAZON_PREFIX):
-            algorithms.add(_AMAZON.get(name.removeprefix(_AMAZON_PREFIX), ""))
+    for name in announced_fields(fields):
+        covered, of_field = _announced(name)
+        if covered in covers or not covers:
+            algorithms |= of_field
     return frozenset(algorithms & DIGEST_SIZES.keys())
 
 
@@ -119,6 +123,23 @@ def wanted_digest(want_repr_digest: str | None) -> str | None:
 def digest_field(algorithm: str, digest: bytes) -> str:
     """What `Repr-Digest` or `Content-Digest` says, `algorithm` being one that `wanted_digest` gives."""
     return f"{algorithm}={byte_sequence(digest)}"
+
+
+def _announced(name: str) -> tuple[Covers, set[str]]:
+    match name:
+        case "content-digest":
+            # It may be another one, but then nobody has computed it.
+            return Covers.CONTENT, {"sha-256", "sha-512"}
+        case "repr-digest":
+            return Covers.REPRESENTATION, {"sha-256", "sha-512"}
+        case "upload-checksum":
+            return Covers.CONTENT, set(_TUS.values())
+        case "content-md5":
+            return Covers.CONTENT, {"md5"}
+        case "oc-checksum":
+            return Covers.FILE, set(_OWNCLOUD.values())
+    is_amazon = name.startswith(_AMAZON_PREFIX)
+    return Covers.CONTENT, {_AMAZON.get(name.removeprefix(_AMAZON_PREFIX), "")} if is_amazon else set()
 
 
 def _claims(fields: Mapping[str, str]) -> Iterator[Claim]:

@@ -10,7 +10,7 @@ missing when the client wants to have the whole.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -19,7 +19,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.chk.buffers import Buffer
-from tahoeish.gateway.checksums import parse_checksums
 from tahoeish.gateway.dav.answers import write_xml
 from tahoeish.gateway.dav.headers import parse_overwrite
 from tahoeish.gateway.dav.multistatus import PropertyStatus, response, whole
@@ -27,8 +26,17 @@ from tahoeish.gateway.dav.naming import expect_room, name_target
 from tahoeish.gateway.dav.visit import FileOptions, Names, Visit, visit_of
 from tahoeish.gateway.errors import Refused, write_nothing
 from tahoeish.gateway.resource import AsyncResource
-from tahoeish.gateway.uploads.asked import Append, Cancel, Query, UploadRefused, expect_uncoded
-from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.asked import (
+    Append,
+    Cancel,
+    Fields,
+    Query,
+    UploadRefused,
+    expect_no_claims,
+    expect_uncoded,
+)
+from tahoeish.gateway.uploads.asking import fields_of, trailing_fields_of
+from tahoeish.gateway.uploads.content import nothing
 from tahoeish.gateway.uploads.decisions import Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects.nextcloud import (
     FINAL_NAME,
@@ -43,13 +51,16 @@ from tahoeish.gateway.uploads.dialects.nextcloud import (
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.session import Phase
-from tahoeish.gateway.uploads.targets import PROVISIONAL, with_claims
+from tahoeish.gateway.uploads.targets import PROVISIONAL, with_claims_of
 from tahoeish.grid.spool import Spool, SpoolRoom
 from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
+from tahoeish.streams.digests import Covers, announced_algorithms, claims_of
 from tahoeish.streams.request import StreamingRequest
+from tahoeish.streams.threads import ThreadRunner
+from tahoeish.streams.verifier import Verifier
 
 DIALECT = "nextcloud"
 
@@ -64,8 +75,6 @@ LOOK_SECONDS = 0.5
 
 KEPT_SECONDS = 3600.0
 """How long chunks are kept when nobody comes with those before them."""
-
-_NO_PIECES: Sequence[Buffer] = ()
 
 
 @dataclass
@@ -132,6 +141,7 @@ class ChunkedUploads(AsyncResource):
     # The upload as a folder.
 
     async def _make(self, visit: Visit, key: str, _: str) -> None:
+        expect_no_claims(fields_of(visit.request), *Covers)
         keeper = self._services.keeper
         there = await keeper.look_by_key(visit.viewer, key)
         if there is not None:
@@ -164,8 +174,10 @@ class ChunkedUploads(AsyncResource):
     # Chunks.
 
     async def _put(self, visit: Visit, key: str, name: str) -> None:
-        expect_uncoded(fields_of(visit.request))
-        chunk, size, total = parse_chunk(name), visit.body.length, total_length(fields_of(visit.request))
+        fields = fields_of(visit.request)
+        expect_uncoded(fields)
+        chunk, size, total = parse_chunk(name), visit.body.length, total_length(fields)
+        content = _Content(visit, fields, self._services.run_in_thread)
         give_up_at = self._clock.seconds() + PATIENCE_SECONDS
         while True:
             row = await self._open(visit.viewer, key)
@@ -173,14 +185,14 @@ class ChunkedUploads(AsyncResource):
             pile.total = pile.total if total is None else total
             match pile.assembly.comes(chunk, size):
                 case Swallow():
-                    async for _ in visit.body:
+                    async for _ in content:
                         pass
                     break
                 case Stream(start):
-                    await self._stream(visit.viewer, row, pile, chunk, start, size, visit.body)
+                    await self._stream(visit.viewer, row, pile, chunk, start, size, content, content.verified)
                     break
                 case Hold(most) if self._clock.seconds() >= give_up_at:
-                    await self._keep(visit.viewer, row, pile, chunk, most, visit.body)
+                    await self._keep(visit.viewer, row, pile, chunk, most, content)
                     break
                 case Hold():
                     pile.assembly.dropped(chunk)
@@ -196,6 +208,7 @@ class ChunkedUploads(AsyncResource):
         start: int,
         size: int | None,
         content: AsyncIterable[Buffer],
+        verified: bool = False,
     ) -> None:
         """Into the session, and what was waiting for it behind it."""
         live, decision = await self._services.keeper.respond(viewer, row.id, Query())
@@ -206,7 +219,10 @@ class ChunkedUploads(AsyncResource):
         if size is not None and missing > size:
             raise UploadRefused(409, f"of chunk {chunk.text}, {missing} bytes are there already, and it has {size}")
         left = None if size is None else size - missing
-        append = Append(decision.offset, False, left, pile.total)
+        if verified and missing:
+            told = f"the first {missing} bytes of chunk {chunk.text} came before, without a digest"
+            raise UploadRefused(409, f"{told}; leave it out here, too, or begin the upload anew")
+        append = Append(decision.offset, False, left, pile.total, verified)
         decision = await live.respond(append, _without(missing, content))
         if not isinstance(decision, Continue):
             raise _refusal(decision)
@@ -227,12 +243,12 @@ class ChunkedUploads(AsyncResource):
             await self._stream(viewer, row, pile, chunk, start, spool.size, spool)
 
     async def _keep(
-        self, viewer: Viewer, row: UploadRow, pile: _Pile, chunk: Chunk, most: int, body: BodyStream
+        self, viewer: Viewer, row: UploadRow, pile: _Pile, chunk: Chunk, most: int, content: _Content
     ) -> None:
         room = AsyncExitStack()
         try:
-            body.limit_to(most)
-            spool = await room.enter_async_context(self._room.spooled(body))
+            content.limit_to(most)
+            spool = await room.enter_async_context(self._room.spooled(content))
         except BaseException:
             pile.assembly.dropped(chunk)
             await room.aclose()
@@ -247,6 +263,7 @@ class ChunkedUploads(AsyncResource):
     async def _move(self, visit: Visit, key: str, name: str) -> None:
         if name != FINAL_NAME:
             raise Refused(405, f"what is moved out of an upload is {FINAL_NAME}")
+        expect_no_claims(fields_of(visit.request), Covers.CONTENT)
         keeper, viewer = self._services.keeper, visit.viewer
         total = total_length(fields_of(visit.request))
         row = await self._found(viewer, key)
@@ -260,11 +277,15 @@ class ChunkedUploads(AsyncResource):
                 await self._stream_kept(viewer, row, pile, chunk, sum(pile.assembly.record().values()))
             offset = sum(pile.assembly.record().values())
             await live.remember(target=target)
-        decision = await live.respond(Append(offset, True, 0, offset), _nothing())
+        decision = await live.respond(Append(offset, True, 0, offset), nothing())
         if not isinstance(decision, Replay):
             raise _refusal(decision)
         await self._services.tell_wanted(visit.request, live, decision)
-        await self._forget(row.id)
+        if live.session.phase is Phase.OPEN:
+            # It had no effect: the next one may go elsewhere, and until then nothing may become of the file.
+            await live.remember(target=PROVISIONAL)
+        else:
+            await self._forget(row.id)
         FinalAnswer.unpack(decision.answer).write(visit.request)
 
     async def _target(self, visit: Visit, total: int | None) -> dict[str, object]:
@@ -273,7 +294,7 @@ class ChunkedUploads(AsyncResource):
         target = name_target(visit, path)
         if not parse_overwrite(visit.header("Overwrite")):
             target["conditions"] = [visit.header("If"), visit.header("If-Match"), "*"]
-        return with_claims(target, parse_checksums(visit.header("OC-Checksum")))
+        return with_claims_of(target, fields_of(visit.request))
 
     async def _expect_welcome(self, visit: Visit, length: int | None) -> None:
         """Before a name is asked for by which it fails for good."""
@@ -326,17 +347,31 @@ class ChunkedUploads(AsyncResource):
                 call.cancel()
 
 
+class _Content:
+    """
+    What a chunk's request brings. For the client, a chunk is a file of its own, so all that it claims is of the chunk.
+    Raises `BadDigest`; instead of the end comes what is wrong with it.
+    """
+
+    def __init__(self, visit: Visit, fields: Fields, run_in_thread: ThreadRunner) -> None:
+        self._visit = visit
+        claims, announced = claims_of(fields), announced_algorithms(fields)
+        self.verified = bool(claims or announced)
+        self._verifier = Verifier(claims, run_in_thread, also=announced)
+
+    def limit_to(self, size: int) -> None:
+        self._visit.body.limit_to(size)
+
+    def __aiter__(self) -> AsyncIterator[Buffer]:
+        return self._verifier.passing(self._visit.body, lambda: claims_of(trailing_fields_of(self._visit.request)))
+
+
 async def _without(size: int, content: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
     """All but the first bytes."""
     async for piece in content:
         if size < len(piece):
             yield memoryview(piece)[size:] if size else piece
         size = max(0, size - len(piece))
-
-
-async def _nothing() -> AsyncIterator[Buffer]:
-    for piece in _NO_PIECES:
-        yield piece
 
 
 def _refusal(decision: Decision) -> UploadRefused:

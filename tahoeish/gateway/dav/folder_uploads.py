@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tahoeish.gateway.checksums import parse_checksums
 from tahoeish.gateway.dav.headers import seconds_of
 from tahoeish.gateway.dav.naming import expect_room, name_target
 from tahoeish.gateway.dav.visit import Names, Visit
@@ -14,7 +13,6 @@ from tahoeish.gateway.uploads.asked import expect_uncoded, number_in
 from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.dialects.tus_server import TusServer
-from tahoeish.gateway.uploads.targets import with_claims
 from tahoeish.namespace.names import Path, check_name
 from tahoeish.streams.request import StreamingRequest
 
@@ -54,5 +52,4 @@ class FolderUploads:
             await expect_room(self._names, replace(visit, path=path), path, length)
         target = name_target(visit, path, seconds_of(metadata.text_of("mtime") or ""))
         target["type"] = told_type(metadata.text_of("filetype", "type"))
-        claims = parse_checksums(visit.header("OC-Checksum"))
-        await self._server.create(request, visit.body, with_claims(target, claims), from_elsewhere=True)
+        await self._server.create(request, visit.body, target, from_elsewhere=True)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from twisted.web.http_headers import Headers
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.gateway.uploads.asked import Fields
-from tahoeish.streams.digests import Claim, Covers, announced_algorithms, claims_of, covering
+from tahoeish.streams.digests import (
+    WHOLE,
+    BadDigest,
+    Claim,
+    Covers,
+    announced_algorithms,
+    announced_fields,
+    claims_of,
+    covering,
+)
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.threads import ThreadRunner
 from tahoeish.streams.verifier import Verifier
@@ -34,23 +43,32 @@ def _joined(headers: Headers) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ContentCheck:
-    """Compares one request's content with what its headers claim of it, and its trailer. Is a `Passing`."""
+    """
+    Compares one request's content with what its headers and its trailer claim of it, and passes on what they claim of
+    all of the upload. Is a `Passing`.
+    """
 
     request: StreamingRequest
     fields: Fields
     run_in_thread: ThreadRunner
-
-    @classmethod
-    def of(cls, request: StreamingRequest, fields: Fields, run_in_thread: ThreadRunner) -> ContentCheck | None:
-        """None if nothing is claimed. Raises `BadDigest`."""
-        check = cls(request, fields, run_in_thread)
-        claims = covering(claims_of(fields), Covers.CONTENT)
-        return check if claims or announced_algorithms(fields) else None
+    of_whole: Callable[[tuple[Claim, ...]], Awaitable[None]]
+    """Is told of what the headers claim when the content is let in, and of the rest at its end."""
 
     def __call__(self, source: AsyncIterable[Buffer], /) -> AsyncIterator[Buffer]:
-        claims = covering(claims_of(self.fields), Covers.CONTENT)
-        verifier = Verifier(claims, self.run_in_thread, also=announced_algorithms(self.fields))
-        return verifier.passing(source, self._trailing)
+        return self._passing(source)
+
+    async def _passing(self, source: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        claims = claims_of(self.fields)
+        await self.of_whole(covering(claims, *WHOLE))
+        announced = announced_algorithms(self.fields, Covers.CONTENT)
+        verifier = Verifier(covering(claims, Covers.CONTENT), self.run_in_thread, also=announced)
+        async for piece in verifier.passing(source, lambda: covering(self._trailing(), Covers.CONTENT)):
+            yield piece
+        await self.of_whole(covering(self._trailing(), *WHOLE))
 
     def _trailing(self) -> tuple[Claim, ...]:
-        return covering(claims_of(trailing_fields_of(self.request)), Covers.CONTENT)
+        claims, announced = claims_of(trailing_fields_of(self.request)), announced_fields(self.fields)
+        for claim in claims:
+            if claim.field.lower() not in announced:
+                raise BadDigest(f"{claim.field} came in the trailer, but the header Trailer hasn't announced it")
+        return claims

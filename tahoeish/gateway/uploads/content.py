@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred
 
 from tahoeish.chk.buffers import Buffer
+
+HELD_MOST = 16 * 1024 * 1024
+"""
+What one request may bring that is held back until it has been verified. More than that goes to the peers at once, and
+if it turns out to be damaged, it can't be taken back from them, and the upload is over.
+"""
+
+_NO_PIECES: Sequence[Buffer] = ()
 
 
 class Stopped(Exception):
@@ -68,6 +76,12 @@ async def held_back(source: AsyncIterable[Buffer], most: int) -> AsyncIterator[B
             held = []
     for each in held:
         yield each
+
+
+async def nothing() -> AsyncIterator[Buffer]:
+    """Of a request that only wants the upload to be completed."""
+    for piece in _NO_PIECES:
+        yield piece
 
 
 async def _next(pieces: AsyncIterator[Buffer]) -> Buffer | None:

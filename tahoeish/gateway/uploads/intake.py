@@ -15,10 +15,9 @@ from tahoeish.gateway.uploads.dialects.ietf_server import IetfServer
 from tahoeish.gateway.uploads.dialects.pieces_server import FORM, PiecesServer
 from tahoeish.gateway.uploads.goal import Goal
 from tahoeish.gateway.uploads.services import Services
-from tahoeish.gateway.uploads.targets import with_claims
+from tahoeish.gateway.uploads.targets import with_claims_of
 from tahoeish.streams.body import BodyStream
 from tahoeish.streams.codings import ACCEPTED
-from tahoeish.streams.digests import Covers, claims_of
 from tahoeish.streams.request import StreamingRequest
 
 _SIGNS = (b"Content-Range", b"Upload-Complete", b"Upload-Incomplete", b"Upload-Draft-Interop-Version")
@@ -62,10 +61,10 @@ class Intake:
 
 def _with_claims(goal: Goal, fields: Fields) -> Goal:
     """Also look at the whole file at its end, for what the first request says of it. Raises `BadDigest`."""
-    claims = tuple(claim for claim in claims_of(fields) if claim.covers is not Covers.CONTENT)
+    with_claims_of({}, fields)
 
     async def prepare(name: str | None, length: int | None) -> Mapping[str, object]:
-        return with_claims(await goal.prepare(name, length), claims)
+        return with_claims_of(await goal.prepare(name, length), fields)
 
     return replace(goal, prepare=prepare)
 

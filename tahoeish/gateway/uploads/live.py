@@ -22,20 +22,22 @@ from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.errors import BadCheckpoint
 from tahoeish.gateway.errors import problem_of
 from tahoeish.gateway.uploads.asked import Asked, Limits
-from tahoeish.gateway.uploads.content import Content, Stopped, TooMuch, held_back
+from tahoeish.gateway.uploads.content import HELD_MOST, Content, Stopped, TooMuch, held_back
 from tahoeish.gateway.uploads.decisions import Begin, Decision, Discard, Finish, Forget, Reason, Refuse, RollBack, Stop
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.guest import Guest, Passing
+from tahoeish.gateway.uploads.mishaps import LASTING, is_lasting
 from tahoeish.gateway.uploads.rows import (
-    AUTHORITY,
+    KEPT,
     is_provisional,
     limits_of,
     standing_in,
+    stored_in,
     with_standing,
+    with_stored,
     without_standing,
 )
 from tahoeish.gateway.uploads.session import Phase, Session, SessionRecord
-from tahoeish.grid.errors import SharesForgotten
 from tahoeish.grid.resumable import Progress, ResumableUpload, Standing, begin, discard, go_on
 from tahoeish.grid.upload import Uploaded, Uploader
 from tahoeish.namespace.errors import NoSuchUpload, Superseded
@@ -46,17 +48,8 @@ from tahoeish.streams.threads import ThreadRunner
 
 log = Logger()
 
-HELD_MOST = 16 * 1024 * 1024
-"""
-What one request may bring that is held back until it has been verified. More than that goes to the peers at once, and
-if it turns out to be damaged, it can't be taken back from them, and the upload is over.
-"""
-
 ANSWER_KEPT_SECONDS = 24 * 3600
 """How long a client may take to ask for the answer again that it hasn't got."""
-
-LASTING = (SharesForgotten, BadCheckpoint)
-"""What makes going on impossible, however often it is tried."""
 
 
 class Target(Protocol):
@@ -152,7 +145,7 @@ class LiveSession:
         async def write() -> None:
             if target is not None:
                 before = json.loads(self.row.target)
-                kept = {name: before[name] for name in AUTHORITY if name in before}
+                kept = {name: before[name] for name in KEPT if name in before}
                 self.row = replace(self.row, target=json.dumps({**target, **kept}))
             if notes is not None:
                 self.row = replace(self.row, notes=json.dumps(notes))
@@ -286,12 +279,9 @@ class LiveSession:
 
     async def _finish(self, length: int) -> None:
         """All bytes are there."""
+        uploaded: Uploaded | None = None
         try:
-            upload = await self._at_hand()
-            if upload.position != length:
-                raise BadCheckpoint(f"{upload.position} of the upload's {length} bytes are there")
-            uploaded = await upload.finish()
-            self._upload = None
+            uploaded = stored_in(self.row) or await self._stored(length)
             answer = await self._means.target_of(self.row).complete(uploaded)
             decisions = self.session.finished(answer.pack())
         except Exception as error:
@@ -299,10 +289,20 @@ class LiveSession:
             problem = problem_of(error)
             if problem.status == 500:
                 log.failure("an upload could not be finished")
-            lasting = isinstance(error, LASTING) or 400 <= problem.status < 500
+            lasting = is_lasting(error)
+            if uploaded is not None and not lasting:
+                self.row = with_stored(self.row, uploaded)
             decisions = self.session.failed(FinalAnswer.of_problem(problem).pack(), lasting=lasting)
         await self._save(None)
         self._carry_out(decisions)
+
+    async def _stored(self, length: int) -> Uploaded:
+        upload = await self._at_hand()
+        if upload.position != length:
+            raise BadCheckpoint(f"{upload.position} of the upload's {length} bytes are there")
+        uploaded = await upload.finish()
+        self._upload = None
+        return uploaded
 
     async def _discard(self, afterwards: Sequence[Decision]) -> None:
         """Nobody needs to wait until the peers have heard of it, but it has to be certain that they will."""

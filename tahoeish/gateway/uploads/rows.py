@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from tahoeish.chk.caps import LiteralCap, ReadCap
+from tahoeish.chk.directory_caps import parse_any_cap
 from tahoeish.gateway.uploads.asked import Limits
 from tahoeish.grid.resumable import Standing
 from tahoeish.grid.shareset import Ticket
+from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.namespace.viewer import Viewer
 
 AUTHORITY = ("below", "by_link")
 """What a target tells of whoever has begun the upload."""
+
+STORED = "stored"
+"""What a target tells of the file when it is in the grid, but its name, or whatever it is for, was refused to it."""
+
+KEPT = (*AUTHORITY, STORED)
+"""What stays when an upload gets another target."""
 
 
 def authority_of(viewer: Viewer) -> dict[str, object]:
@@ -28,6 +37,23 @@ def limits_of(row: UploadRow, limits: Limits) -> Limits:
 def is_provisional(row: UploadRow) -> bool:
     """It isn't known yet what is to become of the file."""
     return bool(json.loads(row.target).get("provisional"))
+
+
+def stored_in(row: UploadRow) -> Uploaded | None:
+    """The file, if it is in the grid already."""
+    stored = json.loads(row.target).get(STORED)
+    if stored is None:
+        return None
+    cap, total, shares = stored
+    parsed = parse_any_cap(cap)
+    assert isinstance(parsed, (ReadCap, LiteralCap))
+    return Uploaded(parsed, total, shares={int(number): peers for number, peers in shares.items()})
+
+
+def with_stored(row: UploadRow, uploaded: Uploaded) -> UploadRow:
+    shares = {number: list(peers) for number, peers in (uploaded.shares or {}).items()}
+    target = {**json.loads(row.target), STORED: [str(uploaded.cap), uploaded.total, shares]}
+    return replace(row, target=json.dumps(target))
 
 
 def standing_in(row: UploadRow) -> Standing | None:

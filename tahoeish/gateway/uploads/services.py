@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -23,11 +24,11 @@ from tahoeish.gateway.uploads.keeper import Keeper
 from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.rereading import Rereading
 from tahoeish.gateway.uploads.room import within_room
-from tahoeish.gateway.uploads.targets import claims_in
+from tahoeish.gateway.uploads.targets import claims_in, with_claims, with_claims_of
 from tahoeish.grid.errors import GridError
 from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.viewer import Viewer
-from tahoeish.streams.digests import digest_field, wanted_digest
+from tahoeish.streams.digests import Claim, digest_field, wanted_digest
 from tahoeish.streams.request import StreamingRequest
 from tahoeish.streams.threads import ThreadRunner
 
@@ -49,8 +50,13 @@ class Services:
     async def append(
         self, live: LiveSession, asked: Append, request: StreamingRequest, source: AsyncIterable[Buffer], fields: Fields
     ) -> Decision:
-        """Let the session decide about what the request brings, and tell what the client wants to know of the file."""
-        check = ContentCheck.of(request, fields, self.run_in_thread) if asked.verified else None
+        """
+        Let the session decide about what the request brings, and tell what the client wants to know of the file.
+
+        Raises `BadDigest`, too, for what contradicts earlier requests.
+        """
+        with_claims_of(json.loads(live.row.target), fields)
+        check = ContentCheck(request, fields, self.run_in_thread, partial(_remember, live))
         decision = await live.respond(asked, within_room(live, source), check)
         await self.tell_wanted(request, live, decision)
         return decision
@@ -78,6 +84,14 @@ class Services:
             log.warn("can't tell a digest that a client wants: {error}", error=str(error))
             return
         request.setHeader("Repr-Digest", digest_field(algorithm, digest))
+
+
+async def _remember(live: LiveSession, claims: tuple[Claim, ...]) -> None:
+    """What all of the upload has to be."""
+    before = json.loads(live.row.target)
+    target = with_claims(before, claims)
+    if target != before:
+        await live.remember(target=target)
 
 
 def write_answer(request: StreamingRequest, answer: Answer) -> None:

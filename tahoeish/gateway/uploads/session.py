@@ -78,6 +78,8 @@ class Session:
         self.phase = record.phase
         self.deadline = record.deadline
         self._answer = record.answer
+        self._was_whole = False
+        """All bytes were there already when what became of them failed; the client may ask for that again."""
         self._writer: _Writer | None = None
         self._verified = record.offset
         self._waiting: list[tuple[int, Asked]] = []
@@ -161,8 +163,10 @@ class Session:
             self.phase = Phase.FAILED
             self.received = self._verified = self.offset
             return [refusal, Discard(), *self._after_writer()]
+        # Where it isn't open any more, ending is a refusal by itself. What waits behind this may end it only now.
+        was_open = self.phase is Phase.OPEN
         after = self.ended(request, whole=False)
-        return [refusal, *after] if self.phase is Phase.OPEN else after
+        return [refusal, *after] if was_open else after
 
     # What becomes of the whole.
 
@@ -176,6 +180,7 @@ class Session:
             joined, self._joined = self._joined, []
             if self.phase is Phase.FINISHING:
                 self.phase = Phase.OPEN
+                self._was_whole = True
             return [Replay(request, answer) for request in joined]
         return [*self._settled(Phase.FAILED, answer), Discard()]
 
@@ -253,6 +258,10 @@ class Session:
             case Phase.FINISHING if self._repeats_the_end(append):
                 self._joined.append(request)
                 return []
+            case Phase.OPEN if self._was_whole and self._repeats_the_end(append):
+                self.phase = Phase.FINISHING
+                self._joined.append(request)
+                return [Finish(self.offset)]
             case Phase.FINISHING:
                 return [Refuse(request, Reason.COMPLETE, self.offset, append.offset)]
         if append.offset is not None and append.offset != self.offset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from tahoeish.gateway.uploads.rereading import Rereading
 from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.namespace.viewer import Viewer
-from tahoeish.streams.digests import Claim, Covers
+from tahoeish.streams.digests import WHOLE, BadDigest, Claim, Covers, claims_of, covering
 from tahoeish.streams.verifier import Verifier
 
 CAP: Mapping[str, object] = {"kind": "cap"}
@@ -42,10 +42,21 @@ class Targets:
         return _Verified(made, claims, self._rereading) if claims else made
 
 
-def with_claims(target: Mapping[str, object], claims: tuple[Claim, ...]) -> dict[str, object]:
-    """The target, for a file that has to have these digests as a whole."""
-    written = [[claim.algorithm, claim.digest.hex(), claim.field] for claim in claims]
+def with_claims(target: Mapping[str, object], claims: Iterable[Claim]) -> dict[str, object]:
+    """
+    The target, for a file that has to have these digests as a whole, too. Raises `BadDigest` if they can't all be true.
+    """
+    known = {claim.algorithm: claim for claim in claims_in(target)}
+    for claim in claims:
+        if known.setdefault(claim.algorithm, claim).digest != claim.digest:
+            raise BadDigest(f"{claim.field} says something else of the whole upload than has been said of it before")
+    written = [[claim.algorithm, claim.digest.hex(), claim.field] for claim in known.values()]
     return {**target, "claims": written} if written else dict(target)
+
+
+def with_claims_of(target: Mapping[str, object], fields: Mapping[str, str]) -> dict[str, object]:
+    """The same, of what a request's headers say of all of the upload."""
+    return with_claims(target, covering(claims_of(fields), *WHOLE))
 
 
 def claims_in(target: Mapping[str, Any]) -> tuple[Claim, ...]:

@@ -63,7 +63,7 @@ class TestClaims:
 
 class TestTrailers:
     @pytest.mark.parametrize("announcing", ["Trailer", "x-amz-trailer"])
-    @pytest.mark.parametrize("field", [field for field in CLAIMS if field != "OC-Checksum"])
+    @every_claim
     def test_what_comes_behind_is_looked_at_as_well(self, node: NodeProcess, field: str, announcing: str) -> None:
         content = content_of(300_000)
         before = set(node.shares())
@@ -80,9 +80,18 @@ class TestTrailers:
             trailer = {"Content-Digest": structured("sha-256", claimed)}
             assert send_chunked(node, "/files/trailed", body, headers, trailer).status == status
 
-    def test_what_was_not_announced_cannot_be_looked_at(self, bare: NodeProcess) -> None:
+    def test_of_a_packed_file_what_stays_is_looked_at_behind_it_too(self, node: NodeProcess) -> None:
+        content = content_of(300_000)
+        body = packed(content, "gzip")
+        for claimed, status in ((content, 201), (body, 400)):
+            headers = {"Content-Encoding": "gzip", "Trailer": "OC-Checksum"}
+            trailer = {"OC-Checksum": CLAIMS["OC-Checksum"](claimed)}
+            assert send_chunked(node, "/uri", body, headers, trailer).status == status
+
+    @every_claim
+    def test_what_was_not_announced_cannot_be_looked_at(self, bare: NodeProcess, field: str) -> None:
         content = content_of(100_000)
-        answer = send_chunked(bare, "/uri", content, {}, {"Content-Digest": structured("sha-256", content)})
+        answer = send_chunked(bare, "/uri", content, {}, {field: CLAIMS[field](content)})
         expect_nothing_stored(bare, answer)
         assert "announced" in answer.text
 

@@ -13,6 +13,7 @@ from tahoeish.chk.caps import ReadCap
 from tahoeish.gateway.errors import Refused, problem_of
 from tahoeish.gateway.uploads.asked import Append, Cancel, Query
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Reason, Refuse, Replay, Tell
+from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.keeper import WARM_SECONDS
 from tahoeish.grid.errors import LengthNeeded, UploadUnhappy
 from tahoeish.namespace.errors import NoSuchUpload
@@ -49,7 +50,7 @@ def test_what_nobody_comes_for_is_given_up(processes: Processes) -> None:
     assert processes.phases() == [] and processes.grid.files() == []
 
 
-@pytest.mark.parametrize("trouble", [None, Refused(412, "not so")], ids=["complete", "failed"])
+@pytest.mark.parametrize("trouble", [None, Refused(403, "not so")], ids=["complete", "failed"])
 @pytest.mark.parametrize("at_hand", [True, False])
 def test_an_answer_that_nobody_asks_for_any_more_is_forgotten(
     processes: Processes, trouble: Exception | None, at_hand: bool
@@ -64,6 +65,31 @@ def test_an_answer_that_nobody_asks_for_any_more_is_forgotten(
     processes.later = 25 * 3600.0
     succeeded(keeper.tidy())
     assert processes.phases() == []
+
+
+@pytest.mark.parametrize("status", [405, 409, 412, 423, 507])
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_a_whole_file_waits_until_nothing_is_in_its_way_any_more(
+    processes: Processes, status: int, at_hand: bool
+) -> None:
+    keeper = processes.begin()
+    live = new_upload(keeper)
+    processes.shelf.trouble = Refused(status, "not now")
+    for offset in (0, len(DATA)):
+        decision = succeeded(append(live, DATA[offset:], offset=offset, length=len(DATA)))
+        assert isinstance(decision, Replay) and FinalAnswer.unpack(decision.answer).status == status
+        assert processes.phases() == ["open"]
+    there = processes.grid.files()
+    if not at_hand:
+        keeper = processes.begin()
+    processes.shelf.trouble = None
+    live = succeeded(keeper.find(OWNER, live.row.id))
+    decision = succeeded(append(live, b"", offset=len(DATA)))
+    assert isinstance(decision, Replay) and FinalAnswer.unpack(decision.answer).status == 201
+    assert processes.phases() == ["complete"]
+    assert processes.grid.files() == there, "it went to the peers once"
+    (stored,) = processes.shelf.stored
+    assert stored.missing == []
 
 
 def test_what_was_being_finished_by_a_process_that_is_gone_is_finished(processes: Processes) -> None:

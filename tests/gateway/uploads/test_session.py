@@ -238,13 +238,21 @@ def test_asking_again_while_the_file_is_being_stored_waits_for_the_same_answer()
     assert session.finished(ANSWER) == [Replay(2, ANSWER)]
 
 
+def test_what_brought_too_much_is_told_so_even_if_what_waits_behind_it_is_the_uploads_end() -> None:
+    session = Session(NO_LIMITS)
+    begun(session, 1, Append(0, None, None, 0))
+    fatal = Append(0, None, 1, excess_is_fatal=True)
+    session.ask(2, fatal)
+    refused = [decision for decision in session.exceeded(1) if isinstance(decision, Refuse)]
+    assert {refusal.request for refusal in refused} == {1, 2}
+
+
 def test_a_failure_that_may_pass_lets_the_client_try_again() -> None:
     session = with_bytes(4, length=4)
     begun(session, 1, appending(4, 0))
     session.ended(1, whole=True)
     assert session.failed(b"503", lasting=False) == [Replay(1, b"503")]
-    begun(session, 2, appending(4, 0))
-    assert session.ended(2, whole=True) == [Finish(4)]
+    assert session.ask(2, appending(4, 0)) == [Finish(4)]
     assert session.failed(b"500", lasting=True) == [Replay(2, b"500"), Discard()]
     assert session.ask(3, appending(4, 0)) == [Replay(3, b"500")]
     assert session.ask(4, Query()) == [Refuse(4, Reason.GONE, 4)]

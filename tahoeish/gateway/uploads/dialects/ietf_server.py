@@ -21,6 +21,7 @@ from tahoeish.gateway.uploads.session import Phase
 from tahoeish.grid.errors import GridError
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.streams.body import BodyError, BodyStream
+from tahoeish.streams.digests import DigestError
 from tahoeish.streams.request import StreamingRequest
 
 DIALECT = "ietf"
@@ -65,7 +66,7 @@ class IetfServer:
         first = create.first(verified=is_verified(fields), excess_is_fatal=True)
         try:
             decision = await self._decided(request, body, dialect, live, first, fields)
-        except (BodyError, GridError):
+        except (BodyError, GridError, DigestError):
             if not dialect.announces:
                 # The client doesn't know its address, so it can't go on.
                 await self._services.end(request, live)

@@ -21,7 +21,9 @@ from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
+from tahoeish.namespace.uploads import UploadRow
 from tahoeish.streams.body import BodyStream
+from tahoeish.streams.digests import DigestError, claims_of
 from tahoeish.streams.forms import BadForm, FormPart, FormStream
 from tahoeish.streams.request import StreamingRequest
 
@@ -30,6 +32,8 @@ DIALECT = "pieces"
 FORM = "multipart/form-data"
 
 WHICH = "which file is this a piece of? Say so with X-Session-Id, or with a filename in Content-Disposition"
+
+WHAT_IS_IN_IT = "of a piece in a form no digest is compared; leave it out, or send the piece as it is"
 
 
 @dataclass(frozen=True)
@@ -90,15 +94,15 @@ class PiecesServer:
         """The upload that a piece belongs to, if there is one yet."""
         if key is None:
             return None
+        keeper, viewer = self._services.keeper, self._services.viewer_of(request)
         try:
-            live = await self._services.keeper.find_by_key(self._services.viewer_of(request), key)
+            row = await keeper.look_by_key(viewer, key)
+            if row is not None and isinstance(asked, Append) and pieces.begins_anew(asked, _has_all(row)):
+                await keeper.respond(viewer, row.id, Cancel())
+                return None
+            return await keeper.find_by_key(viewer, key)
         except NoSuchUpload:
             return None
-        ended = live is not None and live.session.phase in (Phase.COMPLETE, Phase.FAILED)
-        if live is not None and isinstance(asked, Append) and pieces.begins_anew(asked, ended):
-            await self._services.end(request, live)
-            return None
-        return live
 
     async def _begin(
         self, request: StreamingRequest, fields: Fields, append: Append, piece: _Piece, goal: Goal, key: str | None
@@ -116,7 +120,13 @@ class PiecesServer:
             )
         except AlreadyExists:
             raise UploadRefused(409, "another request has just begun with this file") from None
-        live, decision = await self._decided(request, fields, live, piece)
+        try:
+            live, decision = await self._decided(request, fields, live, piece)
+        except DigestError:
+            if live.session.offset == 0:
+                # What this request says of the whole isn't to be held against the next one.
+                await self._services.end(request, live)
+            raise
         if isinstance(decision, Refuse) and decision.offset == 0 and decision.reason is not Reason.PREEMPTED:
             await self._services.end(request, live)
         self._answer(request, live, decision)
@@ -167,10 +177,12 @@ async def _piece_in(request: StreamingRequest, body: BodyStream, fields: Fields)
 async def _piece_in_form(request: StreamingRequest, body: BodyStream, fields: Fields) -> _Piece:
     asked = pieces.read_piece(fields, None)
     if isinstance(asked, Append) and asked.verified:
-        raise UploadRefused(400, "a digest would be that of the form here, and not of what is in it; leave it out")
+        raise UploadRefused(400, WHAT_IS_IN_IT)
     parts = aiter(FormStream(body, (request.getHeader(b"Content-Type") or b"").decode("latin-1")))
     async for part in parts:
         if part.filename:
+            if claims_of(part.fields):
+                raise UploadRefused(400, WHAT_IS_IN_IT)
             name = pieces.file_name(fields) or part.filename
             return _Piece(asked, _only(_exactly(asked, part), parts), name)
     raise BadForm("the form has no file in it; send it in a field with a filename")
@@ -201,6 +213,12 @@ async def _exactly(asked: Append | Query, source: AsyncIterable[Buffer]) -> Asyn
 def _is_all(asked: Append | Query) -> bool:
     """A file in one piece needs no name to be found by."""
     return isinstance(asked, Append) and asked.offset == 0 and bool(asked.completes)
+
+
+def _has_all(row: UploadRow) -> bool:
+    """It has ended, or couldn't get its name; what begins at 0 now may be another file."""
+    is_whole = row.phase == Phase.OPEN.value and row.offset == row.length
+    return is_whole or row.phase in (Phase.COMPLETE.value, Phase.FAILED.value)
 
 
 def _key(goal: Goal, fields: Fields, filename: str | None) -> str | None:

@@ -20,11 +20,12 @@ from tahoeish.gateway.uploads.asked import (
     Options,
     Query,
     UploadRefused,
+    is_verified,
     media_type,
     number_in,
 )
 from tahoeish.gateway.uploads.decisions import Continue, Reason, Refuse, Tell
-from tahoeish.streams.digests import TUS_ALGORITHMS, BadDigest, DigestError, claims_of
+from tahoeish.streams.digests import TUS_ALGORITHMS, BadDigest, DigestError
 
 VERSION = "1.0.0"
 EXTENSIONS = ",".join(
@@ -134,7 +135,7 @@ def read_creation(fields: Fields, content_length: int | None) -> CreateOne | Cre
         Create(_length_of_new(fields), None, content_length if brings_content else 0),
         metadata,
         is_part=concat == "partial",
-        verified=brings_content and _is_verified(fields),
+        verified=_is_verified(fields),
     )
 
 
@@ -300,12 +301,11 @@ def _brings_content(fields: Fields, content_length: int | None) -> bool:
 
 
 def _is_verified(fields: Fields) -> bool:
-    """The claims themselves are read where they are verified; but what is wrong with them is told early."""
+    """As everywhere; but what is wrong with the claims is told as tus has it."""
     try:
-        claims = claims_of({name: fields[name] for name in ("upload-checksum",) if name in fields})
+        return is_verified(fields)
     except BadDigest as error:
         raise of_digest(error) from error
-    return bool(claims) or "upload-checksum" in fields.get("trailer", "").lower()
 
 
 def _number(fields: Fields, name: str, title: str) -> int | None:

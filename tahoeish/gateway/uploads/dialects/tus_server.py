@@ -10,19 +10,29 @@ from hashlib import sha256
 from tahoeish.chk.buffers import Buffer
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
-from tahoeish.gateway.uploads.asked import Answer, Append, Options, UploadRefused
+from tahoeish.gateway.uploads.asked import (
+    Answer,
+    Append,
+    Cancel,
+    Options,
+    Query,
+    UploadRefused,
+    expect_no_claims,
+)
 from tahoeish.gateway.uploads.asking import fields_of
+from tahoeish.gateway.uploads.content import nothing
 from tahoeish.gateway.uploads.decisions import Cancelled, Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects import tus
 from tahoeish.gateway.uploads.final import FinalAnswer
 from tahoeish.gateway.uploads.live import LiveSession
 from tahoeish.gateway.uploads.services import UPLOADS, Services, address_of, write_answer
 from tahoeish.gateway.uploads.session import Phase
-from tahoeish.gateway.uploads.targets import CAP
+from tahoeish.gateway.uploads.targets import CAP, with_claims_of
 from tahoeish.gateway.whence import origin_of
 from tahoeish.namespace.errors import AlreadyExists, NoSuchUpload
+from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyOverdue, BodyStream, ClientIdle
-from tahoeish.streams.digests import DigestError
+from tahoeish.streams.digests import Covers, DigestError
 from tahoeish.streams.request import StreamingRequest
 
 DIALECT = "tus"
@@ -65,7 +75,7 @@ class TusServer:
             live = await self._services.keeper.create(
                 viewer,
                 dialect=DIALECT,
-                target=CAP if creation.is_part else target,
+                target=with_claims_of(CAP if creation.is_part else target, fields),
                 notes={"metadata": creation.metadata.text, "concat": "partial" if creation.is_part else ""},
                 key=_key(request),
             )
@@ -75,7 +85,12 @@ class TusServer:
                 raise
             return
         first = creation.create.first(verified=creation.verified)
-        decision = await self._decided(live, first, request, body)
+        try:
+            decision = await self._decided(live, first, request, body)
+        except UploadRefused:
+            # The client doesn't know its address, so it can't go on.
+            await self._services.end(request, live)
+            raise
         brought = creation.create.content_length != 0
         self._write_created(request, live, decision, _location(request, live, from_elsewhere), brought)
 
@@ -134,12 +149,23 @@ class TusServer:
             return
         viewer = self._services.viewer_of(request)
         if not isinstance(asked, Append):
-            self._write(request, *await self._services.keeper.respond(viewer, id_, asked))
+            self._write(request, *await self._told(viewer, id_, asked))
             return
         live = await self._services.keeper.find(viewer, id_)
         if _concat_of(live).startswith("final"):
             raise tus.modifies_final()
         self._write(request, live, await self._decided(live, asked, request, body))
+
+    async def _told(self, viewer: Viewer, id_: str, asked: Query | Cancel) -> tuple[LiveSession, Decision]:
+        keeper = self._services.keeper
+        live, decision = await keeper.respond(viewer, id_, asked)
+        if isinstance(decision, Tell) and decision.offset == decision.length and live.session.phase is Phase.OPEN:
+            # All bytes are there, which clients take for success; but the file couldn't be made of them.
+            again = await live.respond(Append(decision.offset, None, 0), nothing())
+            if not isinstance(again, Replay) or FinalAnswer.unpack(again.answer).problem is not None:
+                return live, again
+            return await keeper.respond(viewer, id_, asked)
+        return live, decision
 
     async def _decided(
         self, live: LiveSession, append: Append, request: StreamingRequest, body: BodyStream
@@ -194,6 +220,8 @@ class TusServer:
         target: Mapping[str, object],
         from_elsewhere: bool,
     ) -> None:
+        fields = fields_of(request)
+        expect_no_claims(fields, Covers.CONTENT)
         keeper, viewer = self._services.keeper, self._services.viewer_of(request)
         parts = [await keeper.find(viewer, self._id_of(address)) for address in creation.parts]
         caps = [_cap_of(part) for part in parts]
@@ -201,7 +229,7 @@ class TusServer:
         live = await keeper.create(
             viewer,
             dialect=DIALECT,
-            target=target,
+            target=with_claims_of(target, fields),
             notes={"metadata": creation.metadata.text, "concat": creation.text},
         )
         append = Append(0, completes=True, content_length=length, length=length)

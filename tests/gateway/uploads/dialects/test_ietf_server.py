@@ -317,7 +317,7 @@ class TestNames:
         location = create(node, "/files/first", {"If-None-Match": "*", **completeness(8, False)})
         assert node.request("PUT", "/files/first", b"somebody else's").status == 201
         answer = append(node, location, 0, b"mine", complete=True)
-        assert (answer.status, answer.headers["Upload-Complete"]) == (412, "?1")
+        assert (answer.status, answer.headers["Upload-Complete"]) == (412, "?0")
         assert node.get("/files/first").body == b"somebody else's"
 
     def test_checksum_and_time_are_kept(self, node: NodeProcess) -> None:
