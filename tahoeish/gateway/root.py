@@ -101,9 +101,10 @@ class GatewayMeans:
 def gateway_root(means: GatewayMeans) -> IResource:
     """Everything that a gateway serves."""
     encoding = means.uploader.encoding
+    areas = _Areas(means)
     return Root(
-        Welcome(means.peers, f"{encoding.needed} of {encoding.total}", means.workers),
-        _Areas(means).all(),
+        Welcome(means.peers, f"{encoding.needed} of {encoding.total}", means.workers, areas.intake.offer),
+        areas.all(),
     )
 
 
@@ -117,7 +118,7 @@ class _Areas:
         self._directories = Directories(uploader, downloader)
         self._deliveries = Deliveries(downloader.run_in_thread, means.unpacking)
         self._receiver = Receiver(uploader, self._deliveries, means.max_upload_size, means.convergence_secret)
-        self._intake = Intake(means.uploads)
+        self.intake = Intake(means.uploads)
         self._tus = TusServer(means.uploads)
 
     def all(self) -> dict[str, IResource]:
@@ -142,7 +143,7 @@ class _Areas:
             means.max_upload_size,
         )
         checks = CheckServer(Repairer(checker, downloader, means.uploader))
-        uri = UriResource(self._receiver, directory_server, checks, self._intake)
+        uri = UriResource(self._receiver, directory_server, checks, self.intake)
         file = FileResource(self._files)
         return {"uri": uri, "cap": uri, "file": file, "named": file}
 
@@ -160,7 +161,7 @@ class _Areas:
                 Snapshots(names, self._directories, means.convergence_secret, scratch),
                 Restorations(names, self._directories, scratch),
             ),
-            self._intake,
+            self.intake,
             GridRoom(means.peers, lambda: uploader.encoding, means.clock),
             FolderUploads(names, self._tus),
         )
@@ -177,7 +178,7 @@ class _Areas:
             UPLOADS: UploadsResource(means.uploads),
             REMOTE: chunked,
             LINKS: LinksResource(means.links, means.viewer_of),
-            DROP: Drop(means.links.arrivals, self._receiver, self._intake, self._tus),
+            DROP: Drop(means.links.arrivals, self._receiver, self.intake, self._tus),
         }
 
     def _of_people(self) -> dict[str, IResource]:

@@ -26,16 +26,21 @@ class Welcome(AsyncResource):
         peers: Callable[[], Sequence[IStoragePeer]],
         encoding: str,
         workers: Callable[[], Sequence[WorkerLine]],
+        offer: Callable[[StreamingRequest], None],
     ) -> None:
+        """`offer`: add what is offered to uploads, wherever they go."""
         super().__init__()
+        self._offer = offer
         self._workers = workers
         self._peers = peers
         self._encoding = encoding
 
     async def respond(self, request: StreamingRequest, body: BodyStream) -> None:
-        # Also for "OPTIONS *", which asks about the server as a whole.
         if request.method in (b"OPTIONS", b"PROPFIND"):
             announce(request, self.allowed_methods)
+        if request.method == b"OPTIONS" and request.path == b"*":
+            # Of the server as a whole.
+            self._offer(request)
         await super().respond(request, body)
 
     async def on_PROPFIND(self, request: StreamingRequest, body: BodyStream) -> None:

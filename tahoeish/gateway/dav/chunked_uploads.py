@@ -10,7 +10,7 @@ missing when the client wants to have the whole.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from tahoeish.chk.buffers import Buffer
 from tahoeish.gateway.dav.answers import write_xml
+from tahoeish.gateway.dav.chunk_content import ChunkContent, without
 from tahoeish.gateway.dav.headers import parse_overwrite
 from tahoeish.gateway.dav.multistatus import PropertyStatus, response, whole
 from tahoeish.gateway.dav.naming import expect_room, name_target
@@ -29,13 +30,12 @@ from tahoeish.gateway.resource import AsyncResource
 from tahoeish.gateway.uploads.asked import (
     Append,
     Cancel,
-    Fields,
     Query,
     UploadRefused,
     expect_no_claims,
     expect_uncoded,
 )
-from tahoeish.gateway.uploads.asking import fields_of, trailing_fields_of
+from tahoeish.gateway.uploads.asking import fields_of
 from tahoeish.gateway.uploads.content import nothing
 from tahoeish.gateway.uploads.decisions import Continue, Decision, Refuse, Replay, Tell
 from tahoeish.gateway.uploads.dialects.nextcloud import (
@@ -49,6 +49,7 @@ from tahoeish.gateway.uploads.dialects.nextcloud import (
     total_length,
 )
 from tahoeish.gateway.uploads.final import FinalAnswer
+from tahoeish.gateway.uploads.rows import KEPT
 from tahoeish.gateway.uploads.services import Services
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.gateway.uploads.targets import PROVISIONAL, with_claims_of
@@ -57,10 +58,8 @@ from tahoeish.namespace.errors import NoSuchUpload
 from tahoeish.namespace.uploads import UploadRow
 from tahoeish.namespace.viewer import Viewer
 from tahoeish.streams.body import BodyStream
-from tahoeish.streams.digests import Covers, announced_algorithms, claims_of
+from tahoeish.streams.digests import Covers
 from tahoeish.streams.request import StreamingRequest
-from tahoeish.streams.threads import ThreadRunner
-from tahoeish.streams.verifier import Verifier
 
 DIALECT = "nextcloud"
 
@@ -85,7 +84,19 @@ class _Pile:
     total: int | None = None
     """How long the whole is, if the client has said that by now."""
     kept: dict[Chunk, tuple[Spool, AsyncExitStack]] = field(default_factory=dict)
+    prints: dict[str, str] = field(default_factory=dict)
+    """By which chunks are known again, by their places."""
     used: float = 0.0
+
+    def expect_same(self, chunk: Chunk, content: ChunkContent) -> None:
+        """Raises `UploadRefused` if it isn't what was taken the first time."""
+        if self.prints.get(str(chunk.place), content.print()) != content.print():
+            why = "has other bytes than this one; they can't be replaced, so begin the upload anew"
+            raise UploadRefused(409, f"chunk {chunk.text} is there already, and {why}")
+
+    def notes(self) -> dict[str, object]:
+        """What has to be known of them after a restart."""
+        return {"chunks": dict(self.assembly.record()), "prints": self.prints}
 
     async def clear(self) -> None:
         kept, self.kept = self.kept, {}
@@ -177,7 +188,7 @@ class ChunkedUploads(AsyncResource):
         fields = fields_of(visit.request)
         expect_uncoded(fields)
         chunk, size, total = parse_chunk(name), visit.body.length, total_length(fields)
-        content = _Content(visit, fields, self._services.run_in_thread)
+        content = ChunkContent(visit, fields, self._services.run_in_thread)
         give_up_at = self._clock.seconds() + PATIENCE_SECONDS
         while True:
             row = await self._open(visit.viewer, key)
@@ -187,6 +198,7 @@ class ChunkedUploads(AsyncResource):
                 case Swallow():
                     async for _ in content:
                         pass
+                    pile.expect_same(chunk, content)
                     break
                 case Stream(start):
                     await self._stream(visit.viewer, row, pile, chunk, start, size, content, content.verified)
@@ -223,14 +235,16 @@ class ChunkedUploads(AsyncResource):
             told = f"the first {missing} bytes of chunk {chunk.text} came before, without a digest"
             raise UploadRefused(409, f"{told}; leave it out here, too, or begin the upload anew")
         append = Append(decision.offset, False, left, pile.total, verified)
-        decision = await live.respond(append, _without(missing, content))
+        decision = await live.respond(append, without(missing, content))
         if not isinstance(decision, Continue):
             raise _refusal(decision)
         following: Chunk | None = None
         # The same chunk may have come twice at once.
         if chunk.text not in pile.assembly.record():
             following = pile.assembly.went_in(chunk, decision.offset - start)
-            await live.remember(notes={"chunks": dict(pile.assembly.record())})
+            if isinstance(content, ChunkContent):
+                pile.prints[str(chunk.place)] = content.print()
+            await live.remember(notes=pile.notes())
         if following is not None:
             await self._stream_kept(viewer, row, pile, following, decision.offset)
 
@@ -243,7 +257,7 @@ class ChunkedUploads(AsyncResource):
             await self._stream(viewer, row, pile, chunk, start, spool.size, spool)
 
     async def _keep(
-        self, viewer: Viewer, row: UploadRow, pile: _Pile, chunk: Chunk, most: int, content: _Content
+        self, viewer: Viewer, row: UploadRow, pile: _Pile, chunk: Chunk, most: int, content: ChunkContent
     ) -> None:
         room = AsyncExitStack()
         try:
@@ -254,6 +268,7 @@ class ChunkedUploads(AsyncResource):
             await room.aclose()
             raise
         pile.kept[chunk] = spool, room
+        pile.prints[str(chunk.place)] = content.print()
         following = pile.assembly.held(chunk, spool.size)
         if following is not None:
             await self._stream_kept(viewer, row, pile, following, sum(pile.assembly.record().values()))
@@ -269,8 +284,11 @@ class ChunkedUploads(AsyncResource):
         row = await self._found(viewer, key)
         live, told = await keeper.respond(viewer, row.id, Query())
         offset = live.session.offset
-        if row.phase == Phase.OPEN.value and isinstance(told, Tell):
-            target = await self._target(visit, total)
+        target = self._target(visit)
+        if row.phase != Phase.OPEN.value:
+            _expect_same(live.row, target, offset if total is None else total)
+        elif isinstance(told, Tell):
+            await self._expect_welcome(visit, total)
             pile = await self._pile(live.row)
             # By now nothing is coming any more. What a chunk has left that was broken off shows in the offset.
             for chunk in pile.assembly.close(total, told.offset):
@@ -288,10 +306,8 @@ class ChunkedUploads(AsyncResource):
             await self._forget(row.id)
         FinalAnswer.unpack(decision.answer).write(visit.request)
 
-    async def _target(self, visit: Visit, total: int | None) -> dict[str, object]:
-        path = visit.destination()
-        await self._expect_welcome(visit, total)
-        target = name_target(visit, path)
+    def _target(self, visit: Visit) -> dict[str, object]:
+        target = name_target(visit, visit.destination())
         if not parse_overwrite(visit.header("Overwrite")):
             target["conditions"] = [visit.header("If"), visit.header("If-Match"), "*"]
         return with_claims_of(target, fields_of(visit.request))
@@ -316,13 +332,14 @@ class ChunkedUploads(AsyncResource):
         return row
 
     async def _pile(self, row: UploadRow) -> _Pile:
-        entered: dict[str, int] = json.loads(row.notes)["chunks"]
+        notes = json.loads(row.notes)
+        entered: dict[str, int] = notes["chunks"]
         pile = self._piles.get(row.id)
         if pile is None or not pile.assembly.record().items() >= entered.items():
             # Another process has taken chunks, or this one has just begun.
             if pile is not None:
                 await pile.clear()
-            pile = self._piles[row.id] = _Pile(Assembly(MOST_KEPT, entered))
+            pile = self._piles[row.id] = _Pile(Assembly(MOST_KEPT, entered), prints=notes.get("prints", {}))
         pile.used = self._clock.seconds()
         for id_ in [id_ for id_, other in self._piles.items() if other.used < pile.used - KEPT_SECONDS]:
             await self._forget(id_)
@@ -347,31 +364,13 @@ class ChunkedUploads(AsyncResource):
                 call.cancel()
 
 
-class _Content:
-    """
-    What a chunk's request brings. For the client, a chunk is a file of its own, so all that it claims is of the chunk.
-    Raises `BadDigest`; instead of the end comes what is wrong with it.
-    """
-
-    def __init__(self, visit: Visit, fields: Fields, run_in_thread: ThreadRunner) -> None:
-        self._visit = visit
-        claims, announced = claims_of(fields), announced_algorithms(fields)
-        self.verified = bool(claims or announced)
-        self._verifier = Verifier(claims, run_in_thread, also=announced)
-
-    def limit_to(self, size: int) -> None:
-        self._visit.body.limit_to(size)
-
-    def __aiter__(self) -> AsyncIterator[Buffer]:
-        return self._verifier.passing(self._visit.body, lambda: claims_of(trailing_fields_of(self._visit.request)))
-
-
-async def _without(size: int, content: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
-    """All but the first bytes."""
-    async for piece in content:
-        if size < len(piece):
-            yield memoryview(piece)[size:] if size else piece
-        size = max(0, size - len(piece))
+def _expect_same(row: UploadRow, target: Mapping[str, object], length: int) -> None:
+    """Raises `UploadRefused` unless this is asked again, and not something else than what the upload has come to."""
+    was = {name: value for name, value in json.loads(row.target).items() if name not in KEPT}
+    if was != json.loads(json.dumps(target)) or length != row.offset:
+        raise UploadRefused(
+            409, "this upload has been moved already, to another name or with other headers; begin a new one"
+        )
 
 
 def _refusal(decision: Decision) -> UploadRefused:

@@ -19,6 +19,8 @@ class FinalAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
     cap: str | None = None
     problem: Problem | None = None
+    peers: int = 0
+    """How many have a share of the file."""
 
     @classmethod
     def of_problem(cls, problem: Problem) -> FinalAnswer:
@@ -37,12 +39,13 @@ class FinalAnswer:
                 given.condition,
                 given.type,
             ]
-        return json.dumps([self.status, self.text, dict(self.headers), self.cap, problem]).encode()
+        return json.dumps([self.status, self.text, dict(self.headers), self.cap, problem, self.peers]).encode()
 
     @classmethod
     def unpack(cls, packed: bytes) -> FinalAnswer:
-        status, text, headers, cap, problem = json.loads(packed)
-        return cls(status, text, headers, cap, None if problem is None else Problem(*problem))
+        # Those that were packed before peers were counted end earlier.
+        status, text, headers, cap, problem, *peers = json.loads(packed)
+        return cls(status, text, headers, cap, None if problem is None else Problem(*problem), *peers)
 
     def write(self, request: StreamingRequest, more: Mapping[str, str] | None = None) -> None:
         """`more`: headers that the dialect adds."""

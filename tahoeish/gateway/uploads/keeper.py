@@ -20,7 +20,7 @@ from tahoeish.chk import base32
 from tahoeish.gateway.uploads.asked import Cancel, Query
 from tahoeish.gateway.uploads.decisions import Cancelled, Decision, Reason, Refuse
 from tahoeish.gateway.uploads.live import LiveSession, SessionMeans
-from tahoeish.gateway.uploads.rows import authority_of, standing_in
+from tahoeish.gateway.uploads.rows import authority_of, progress_of, standing_in
 from tahoeish.gateway.uploads.session import Phase
 from tahoeish.grid.resumable import Progress, keep_alive
 from tahoeish.namespace.errors import NoSuchUpload, Superseded
@@ -238,7 +238,7 @@ def _is_gone(decision: Decision) -> bool:
 
 def _progress(row: UploadRow, live: LiveSession | None) -> Progress:
     """Of what isn't at hand, only what is safe is known."""
-    return Progress(row.offset, row.offset, row.offset, 0) if live is None else live.progress
+    return progress_of(row) if live is None else live.progress
 
 
 def _expect_mine(viewer: Viewer, row: UploadRow) -> None:

@@ -31,6 +31,8 @@ from tahoeish.gateway.uploads.rows import (
     KEPT,
     is_provisional,
     limits_of,
+    peers_of,
+    progress_of,
     standing_in,
     stored_in,
     with_standing,
@@ -98,10 +100,8 @@ class LiveSession:
 
     @property
     def progress(self) -> Progress:
-        """Before the first byte of this process, what is safe is all that is known."""
-        if self._upload is not None:
-            return self._upload.progress
-        return Progress(self.session.offset, self.session.offset, self.session.offset, 0)
+        """Before the first byte of this process, and when all have come, what is safe is all that is known."""
+        return progress_of(self.row, self._upload)
 
     async def respond(
         self, asked: Asked, source: AsyncIterable[Buffer] | None = None, verified_by: Passing | None = None
@@ -283,7 +283,7 @@ class LiveSession:
         try:
             uploaded = stored_in(self.row) or await self._stored(length)
             answer = await self._means.target_of(self.row).complete(uploaded)
-            decisions = self.session.finished(answer.pack())
+            decisions = self.session.finished(replace(answer, peers=peers_of(uploaded)).pack())
         except Exception as error:
             self._stale = True
             problem = problem_of(error)

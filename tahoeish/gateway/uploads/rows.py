@@ -8,7 +8,8 @@ from dataclasses import replace
 from tahoeish.chk.caps import LiteralCap, ReadCap
 from tahoeish.chk.directory_caps import parse_any_cap
 from tahoeish.gateway.uploads.asked import Limits
-from tahoeish.grid.resumable import Standing
+from tahoeish.gateway.uploads.final import FinalAnswer
+from tahoeish.grid.resumable import Progress, ResumableUpload, Standing
 from tahoeish.grid.shareset import Ticket
 from tahoeish.grid.upload import Uploaded
 from tahoeish.namespace.uploads import UploadRow
@@ -37,6 +38,28 @@ def limits_of(row: UploadRow, limits: Limits) -> Limits:
 def is_provisional(row: UploadRow) -> bool:
     """It isn't known yet what is to become of the file."""
     return bool(json.loads(row.target).get("provisional"))
+
+
+def progress_of(row: UploadRow, upload: ResumableUpload | None = None) -> Progress:
+    """If the file isn't at hand, all that is known of is safe; who has a share of it is known also then."""
+    if upload is None:
+        return Progress(row.offset, row.offset, row.offset, _peers_in(row))
+    progress = upload.progress
+    return replace(progress, peers=progress.peers or _peers_in(row))
+
+
+def _peers_in(row: UploadRow) -> int:
+    stored = stored_in(row)
+    if row.answer is not None:
+        return FinalAnswer.unpack(row.answer).peers
+    if stored is not None:
+        return peers_of(stored)
+    return len({identity for _, identity, _ in json.loads(row.shares or "[]")})
+
+
+def peers_of(uploaded: Uploaded) -> int:
+    """How many have a share of the file."""
+    return len({peer for peers in (uploaded.shares or {}).values() for peer in peers})
 
 
 def stored_in(row: UploadRow) -> Uploaded | None:

@@ -62,10 +62,11 @@ def upload(node: NodeProcess, request: pytest.FixtureRequest) -> Upload:
 def test_chunks_become_a_file(upload: Upload) -> None:
     assert [upload.put(number) for number in range(4)] == [201] * 4
     assert upload.there() == {"00001", "00002", "00003", "00004"}
-    moved = upload.close(OC_Total_Length=str(len(CONTENT)), X_OC_Mtime="1580608922")
+    told = {"OC_Total_Length": str(len(CONTENT)), "X_OC_Mtime": "1580608922"}
+    moved = upload.close(**told)
     assert moved.status == 201 and moved.headers["ETag"] and moved.headers["X-OC-Mtime"] == "accepted"
     assert upload.stored() == CONTENT
-    assert upload.close().status == 201, "the answer may have been lost"
+    assert upload.close(**told).status == 201, "the answer may have been lost"
 
 
 def test_chunks_that_come_together_are_put_in_order(upload: Upload) -> None:
@@ -93,6 +94,39 @@ def test_a_chunk_that_broke_off_is_sent_again(upload: Upload) -> None:
 def test_chunks_may_come_twice(upload: Upload) -> None:
     assert [upload.put(number) for number in (0, 0, 1, 2, 1, 3)] == [201] * 6
     assert upload.close().status == 201 and upload.stored() == CONTENT
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_other_bytes_for_a_chunk_that_is_there_are_refused(upload: Upload, number: int) -> None:
+    """Whether it is stored already, or kept because it was early."""
+    assert upload.put(0) == upload.put(2) == 201
+    name, other = f"{number + 1:05}", content_of(SIZE, seed=7)
+    assert upload.request("PUT", name, other).status == 409
+    assert [upload.put(each) for each in (number, 1, number, 3)] == [201] * 4
+    assert upload.request("PUT", name, other).status == 409
+    assert upload.close().status == 201 and upload.stored() == CONTENT
+
+
+def test_chunks_are_known_again_after_a_restart(new_node: NodeProcess) -> None:
+    new_node.start()
+    upload = Upload(new_node, "file")
+    upload.begin()
+    upload.put(0)
+    new_node.stop(signal.SIGKILL)
+    new_node.start()
+    assert upload.request("PUT", "00001", content_of(SIZE, seed=7)).status == 409
+    assert upload.put(0) == 201
+
+
+def test_only_the_same_move_gets_the_same_answer_again(upload: Upload) -> None:
+    upload.put(0)
+    there = f"http://node/remote.php/dav/files/local/{upload.name}"
+    assert upload.close().status == upload.close().status == 201
+    assert upload.request("MOVE", ".file", Destination=f"{there}-elsewhere").status == 409
+    assert upload.close(X_OC_Mtime="1580608922").status == 409
+    assert upload.close(OC_Total_Length="7").status == 409
+    assert upload.close(OC_Total_Length=str(SIZE)).status == 201
+    assert upload.node.get(f"/files/{upload.name}-elsewhere").status == 404
 
 
 def test_what_was_acknowledged_outlives_the_node(new_node: NodeProcess) -> None:

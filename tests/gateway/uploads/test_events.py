@@ -24,7 +24,8 @@ def test_a_watcher_sees_it_grow_and_end(node: NodeProcess) -> None:
         assert growing["peers"] == 3
         client.send(CONTENT[2_000_000:])
         answer = client.answer("PATCH")
-    *_, last = watching
+    *_, whole, last = watching
+    assert (whole.name, whole.data["phase"], whole.data["peers"]) == ("progress", "complete", 3)
     assert last.name == "end"
     assert last.data == {"phase": "complete", "status": 201, "cap": answer.text}
 

@@ -92,6 +92,14 @@ def test_a_whole_file_waits_until_nothing_is_in_its_way_any_more(
     assert stored.missing == []
 
 
+@pytest.mark.parametrize("size", [40_000, len(DATA)])
+def test_another_process_knows_by_how_many_peers_it_was_confirmed(processes: Processes, size: int) -> None:
+    live = new_upload(processes.begin())
+    succeeded(append(live, DATA[:size], length=len(DATA)))
+    _, progress = succeeded(processes.begin().look(OWNER, live.row.id))
+    assert (progress.confirmed, progress.peers) == (size, len(processes.grid.peers))
+
+
 def test_what_was_being_finished_by_a_process_that_is_gone_is_finished(processes: Processes) -> None:
     live = new_upload(processes.begin())
     finishing: Deferred[None] = Deferred()

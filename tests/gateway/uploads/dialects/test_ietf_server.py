@@ -352,7 +352,7 @@ def test_a_post_to_the_uploads_gives_a_cap(node: NodeProcess) -> None:
     assert node.request("POST", "/uploads/", b"abc").status == 400
 
 
-@pytest.mark.parametrize("target", ["/uri", "/files/any", "/files/", "/uploads/", "/uploads/any"])
+@pytest.mark.parametrize("target", ["*", "/uri", "/files/any", "/files/", "/uploads/", "/uploads/any"])
 def test_options_tell_the_limits(node: NodeProcess, target: str) -> None:
     answer = node.request("OPTIONS", target)
     assert answer.status in (200, 204)
