@@ -221,7 +221,7 @@ def test_cancelling_while_it_is_being_brought(node: NodeProcess) -> None:
         location = begun(client, "/uri", len(CONTENT), completeness(8, True))
         client.send(CONTENT[:500_000])
         assert node.request("DELETE", location, headers=NEWEST).status == 204
-        assert client.answer("PUT").status == 409
+        assert client.answer("PUT").status == 410
     wait_until(lambda: node.request("HEAD", location, headers=NEWEST).status == 404, "nobody knows it any more")
 
 
