@@ -282,7 +282,7 @@ class TestPage:
         answer = node.get(f"/uri/{tree}/")
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert '<a href="/file/URI%3ALIT%3Ame/@@named=/page.html">page.html</a>' in answer.text
+        assert '<a href="/file/URI%3ALIT%3Ame/@@named=/page.html"><bdi>page.html</bdi></a>' in answer.text
         assert "1 bytes" in answer.text and "2023-11-14 22:13 UTC" in answer.text
         assert "strange (unknown)" in answer.text
 

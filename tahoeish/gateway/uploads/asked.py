@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tahoeish.gateway.errors import Refused
-from tahoeish.streams.digests import Covers, announced_algorithms, claims_of, covering
+from tahoeish.streams.digests import BadDigest, Claim, Covers, announced_algorithms, claims_of, covering
 from tahoeish.streams.structured import LARGEST_INTEGER
 
 Fields: TypeAlias = Mapping[str, str]
@@ -132,14 +132,21 @@ def expect_uncoded(fields: Fields) -> None:
 def is_verified(fields: Fields) -> bool:
     """
     The request says what its own content has to be, or will in its trailer; what it says of all of the upload doesn't
-    count here. The claims themselves are read where they are verified. Raises `BadDigest` if that can't be done.
+    count here. The claims themselves are read where they are verified. Raises `UploadRefused` if that can't be done.
     """
-    return bool(covering(claims_of(fields), Covers.CONTENT) or announced_algorithms(fields, Covers.CONTENT))
+    return bool(covering(_claims_of(fields), Covers.CONTENT) or announced_algorithms(fields, Covers.CONTENT))
 
 
 def expect_no_claims(fields: Fields, *covers: Covers) -> None:
     """Of a request without content that one of these could be compared with. Raises `UploadRefused`."""
-    names = [claim.field for claim in covering(claims_of(fields), *covers)]
+    names = [claim.field for claim in covering(_claims_of(fields), *covers)]
     if names or announced_algorithms(fields, *covers):
         what = names[0] if names else "a digest in the trailer"
         raise UploadRefused(400, f"this request has nothing that {what} could be compared with; leave it out")
+
+
+def _claims_of(fields: Fields) -> tuple[Claim, ...]:
+    try:
+        return claims_of(fields)
+    except BadDigest as error:
+        raise UploadRefused(error.http_status, str(error)) from error

@@ -46,8 +46,6 @@ class Upload:
             dialect, asked = self.read(method, fields, length)
         except UploadRefused as refused:
             return refused.status
-        except BadDigest as bad:
-            return bad.http_status
         if isinstance(asked, Options):
             return 204
         self.requests += 1

@@ -301,11 +301,10 @@ def _brings_content(fields: Fields, content_length: int | None) -> bool:
 
 
 def _is_verified(fields: Fields) -> bool:
-    """As everywhere; but what is wrong with the claims is told as tus has it."""
     try:
         return is_verified(fields)
-    except BadDigest as error:
-        raise of_digest(error) from error
+    except UploadRefused as error:
+        raise stamped(error) from None
 
 
 def _number(fields: Fields, name: str, title: str) -> int | None:
