@@ -284,7 +284,7 @@ class TestPage:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert '<a href="/file/URI%3ALIT%3Ame/@@named=/page.html"><bdi>page.html</bdi></a>' in answer.text
         assert "1 bytes" in answer.text and "2023-11-14 22:13 UTC" in answer.text
-        assert "strange (unknown)" in answer.text
+        assert "<bdi>strange</bdi> (unknown)" in answer.text
 
     def test_links_lead_on(self, node: NodeProcess, tree: str) -> None:
         sub = node.get(link_in(node.get(f"/uri/{tree}").text, "/uri/"))

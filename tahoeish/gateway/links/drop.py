@@ -15,6 +15,7 @@ from tahoeish.gateway.errors import Problem, Refused, prefers_html, prefers_json
 from tahoeish.gateway.filenames import told_type
 from tahoeish.gateway.links import drop_page
 from tahoeish.gateway.links.arrivals import Announced, Arrivals
+from tahoeish.gateway.pages.sizes import bound_in_words
 from tahoeish.gateway.upload import Receiver
 from tahoeish.gateway.uploads.asked import media_type, number_in
 from tahoeish.gateway.uploads.asking import fields_of
@@ -189,5 +190,5 @@ async def _bounded(part: FormPart, most: int | None) -> AsyncIterator[Buffer]:
     async for piece in part:
         size += len(piece)
         if most is not None and size > most:
-            raise Refused(413, f"{part.filename} is larger than the {most} bytes that are taken here")
+            raise Refused(413, f"it is larger than the {bound_in_words(most)} that are taken here")
         yield piece

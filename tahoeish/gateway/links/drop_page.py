@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from tahoeish.gateway.errors import Problem, prefers_html, prefers_json, problem_of, write_text
 from tahoeish.gateway.page import page
 from tahoeish.gateway.pages import policy
+from tahoeish.gateway.pages.names import marked_up
 from tahoeish.gateway.pages.sizes import in_words
 from tahoeish.gateway.pages.upload_panel import upload_panel
 from tahoeish.namespace.errors import LinkOver, NoSuchLink
@@ -91,12 +92,24 @@ def answer_form(request: StreamingRequest, results: Sequence[tuple[str, Problem 
         ]
         write_text(request, status, json.dumps(told) + "\n", "application/json")
     elif prefers_html(request):
-        rows = "".join(f"<li>{html.escape(_line(*result))}</li>" for result in results)
+        rows = "".join(f"<li>{_marked_up(*result)}</li>" for result in results)
         request.setHeader(b"Content-Security-Policy", policy.PLAIN)
-        text = page("Sent", f'<ul>{rows}</ul><p><a href="">Send more</a></p>', guest=True)
+        text = page(_heading(results), f'<ul>{rows}</ul><p><a href="">Send more</a></p>', guest=True)
         write_text(request, status, text, "text/html; charset=utf-8")
     else:
         write_text(request, status, "".join(f"{_line(*result)}\n" for result in results))
+
+
+def _heading(results: Sequence[tuple[str, Problem | None]]) -> str:
+    sent = [name for name, problem in results if problem is None]
+    if not sent:
+        return "Not sent"
+    return "Sent" if len(sent) == len(results) else "Not all of it was sent"
+
+
+def _marked_up(name: str, problem: Problem | None) -> str:
+    shown = marked_up(name)
+    return shown if problem is None else f"{shown} was not stored: {html.escape(problem.detail)}"
 
 
 def _line(name: str, problem: Problem | None) -> str:

@@ -126,7 +126,7 @@ def parse_wish(body: bytes) -> Wish:
     """Raises `Refused`, and `BadName` for the folder."""
     try:
         wish = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(400, f"a link is described in JSON, and this is none: {error}") from None
     if not isinstance(wish, dict):
         raise Refused(400, "a link is described by a JSON object")
@@ -134,8 +134,8 @@ def parse_wish(body: bytes) -> Wish:
     if unknown:
         raise Refused(400, f"a link has no {unknown[0][:40]}; what there is: {', '.join(sorted(_FIELDS))}")
     hook = wish.get("hook")
-    if hook is not None and not isinstance(hook, str):
-        raise Refused(400, "hook is the address of a web hook")
+    if hook is not None and not (isinstance(hook, str) and hook.isascii() and hook.isprintable()):
+        raise Refused(400, "hook is the address of a web hook, in ASCII")
     lifetime = wish.get("expires_in", USUAL_LIFETIME)
     if lifetime is not None and not (_is_number(lifetime) and 0 < lifetime < 1e10):
         raise Refused(400, "expires_in is a number of seconds, or null for never")

@@ -162,6 +162,12 @@ class TestMaking:
         wish = {"folder": "/files/inbox", "hook": hook.format(f"127.0.0.1:{listener.port}")}
         assert place.make(wish).status == 403
 
+    @pytest.mark.parametrize(
+        "wish", [b'{"folder": "/files/inbox", "hook": "http://\\ud800/x"}', b"[" * 50_000], ids=["half", "deep"]
+    )
+    def test_what_is_hardly_json_is_refused(self, place: Place, wish: bytes) -> None:
+        assert place.node.request("POST", "/links", wish, bearer(place.token)).status == 400
+
 
 class TestBringing:
     def test_a_file_with_curl(self, place: Place) -> None:
@@ -289,7 +295,7 @@ class TestBounds:
         done = curl("-T", "-", "-o", "/dev/null", "-w", "%{http_code}", f"{place.node.url}{drop}/large", stdin=CONTENT)
         assert done.output == b"413"
         done = curl("-F", "file=@-;filename=large", f"{place.node.url}{drop}", stdin=CONTENT)
-        assert b"large was not stored: large is larger than the 1000 bytes" in done.output
+        assert b"large was not stored: it is larger than the 1 kB that" in done.output
         assert place.read("large") == b""
         assert place.node.request("PUT", f"{drop}/small", CONTENT[:1000]).status == 201
 
@@ -339,6 +345,12 @@ class TestBounds:
         url = place.node.url + place.drop(max_files=1)
         done = curl("-F", "a=@-;filename=first", "-F", "b=@-;filename=second", url, stdin=b"x")
         assert done.output.startswith(b"first\nsecond was not stored: this link has been used")
+
+    def test_a_form_of_which_nothing_was_taken_isnt_called_sent(self, place: Place) -> None:
+        url = place.node.url + place.drop(max_size=1)
+        done = curl("-F", "a=@-;filename=first", "-H", "Accept: text/html", url, stdin=CONTENT)
+        assert b"<h2>Not sent</h2>" in done.output
+        assert b"<bdi>first</bdi> was not stored: it is larger than the 1 B that are taken here" in done.output
 
     def test_of_time(self, place: Place) -> None:
         drop = place.drop(expires_in=0.01)
