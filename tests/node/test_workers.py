@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from tahoeish.node.config import Config, Gateway, Grid, Memory, Peer, Storage
+from tahoeish.node.config import Config, Gateway, Grid, Memory, Peer, Storage, default_text
 from tahoeish.node.config.quantities import MIB
+from tahoeish.node.crew import messages
 from tahoeish.node.crew.board import Board, Row
 from tahoeish.node.crew.messages import Messages, message
 from tahoeish.node.crew.portion import portion_of, portion_of_patience
 from tests.nodes import (
     ANY_PORT,
     NOT_DURABLE,
+    PATIENCE,
     RUN,
     TWIST,
     TWISTD,
@@ -43,6 +46,18 @@ if "tahoeish.node.crew.process" in sys.orig_argv:
     os.write(2, b"a bad start")
     os._exit(3)
 """
+WORKER_WITH = """
+import json, os, sys
+given = json.loads(sys.argv.pop(1))
+for there, here in given.items():
+    os.dup2(here, 100 + int(there))
+for there in map(int, given):
+    os.dup2(100 + there, there)
+from tahoeish.node.crew.process import main
+main()
+"""
+"""A worker with descriptors where the crew would have put them."""
+
 TWO: Settings = {"gateway": {"workers": 2}, **NOT_DURABLE}
 
 
@@ -209,6 +224,34 @@ class TestDeath:
             wait_until((node.directory / "private/peers.json").exists, "it has begun")
             node.stop(signal.SIGKILL)
         assert "already runs" not in node.said
+
+    def test_one_that_the_crew_has_left_before_it_could_begin_ends(self, tmp_path: Path) -> None:
+        order = {
+            "config": default_text(),
+            "log_level": "info",
+            "number": 0,
+            "processes": 1,
+            "crew": "c",
+            "listeners": [],
+        }
+        (commands, telling), (hearing, replies), board = os.pipe(), os.pipe(), Board.make(1)
+        with ExitStack() as ends:
+            for end in (telling, hearing):
+                ends.callback(os.close, end)
+            ours = {messages.COMMANDS: commands, messages.REPLIES: replies, messages.BOARD: board.descriptor}
+            worker = subprocess.Popen(
+                [sys.executable, "-c", WORKER_WITH, json.dumps(ours), str(tmp_path / "gone")], pass_fds=ours.values()
+            )
+            os.write(telling, message(messages.BEGIN, **order))
+        for descriptor in (commands, replies):
+            os.close(descriptor)
+        board.close()
+        try:
+            # There is no such node, so it can't begin, and there is nobody whom it could tell.
+            worker.wait(PATIENCE)
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 class TestStop:

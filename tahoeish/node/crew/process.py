@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet import stdio
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IProtocolFactory, ITransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.logger import (
     FilteringLogObserver,
@@ -149,6 +149,7 @@ class Relay:
             self._reactor.callFromThread(self._transport.write, line)
 
 
+@implementer(IHalfCloseableProtocol)
 class WorkerProcess(Protocol):
     """Does what the crew says."""
 
@@ -180,7 +181,16 @@ class WorkerProcess(Protocol):
                 case messages.HURRY:
                     self._hurry()
 
+    def readConnectionLost(self) -> None:
+        self.connectionLost()
+
+    def writeConnectionLost(self) -> None:
+        # Who isn't told of this, and then lets go of the rest of the connection, hears nothing more at all.
+        self.connectionLost()
+
     def connectionLost(self, reason: Failure | None = None) -> None:
+        if not self._connected:
+            return
         self._connected = False
         if self._ended:
             self._reactor.stop()
