@@ -133,10 +133,8 @@ def _checked_path(cap: str, path: list[str], before: list[str]) -> CapPath:
     said = "/".join(path)
     if {"", ".", ".."} & set(path):
         raise BadCap(f"{said!r} has an empty name or . or .. in it, and there are none such in a directory")
-    try:
-        said.encode()
-    except UnicodeEncodeError:
-        raise BadCap(f"{said!r} isn't UTF-8") from None
+    if not is_text(said):
+        raise BadCap(f"{said!r} isn't UTF-8")
     return CapPath(cap, tuple(path))
 
 

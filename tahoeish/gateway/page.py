@@ -52,6 +52,13 @@ def page(title: str, body: str, *, wide: bool = False, guest: bool = False) -> s
     )
 
 
+def outcome(done: str, count: int, of: int) -> str:
+    """The title of a page that tells of so many files, out of how many, that they were `done`."""
+    if not count:
+        return f"Not {done}"
+    return done.capitalize() if count == of else f"Not all of it was {done}"
+
+
 def welcome(url: str, encoding: str, peers: Iterable[PeerLine]) -> str:
     """Where somebody lands who opens the node's address."""
     rows = "".join(f"<tr><td>{html.escape(peer.name)}</td><td>{html.escape(peer.room)}</td></tr>" for peer in peers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote, urlsplit
@@ -22,7 +22,7 @@ from tahoeish.gateway.errors import (
     problem_of,
     write_text,
 )
-from tahoeish.gateway.page import page
+from tahoeish.gateway.page import outcome, page
 from tahoeish.gateway.pages import policy
 from tahoeish.gateway.pages.names import marked_up
 from tahoeish.gateway.pages.sizes import bound_in_words, in_words
@@ -258,8 +258,9 @@ def _answer_form(request: StreamingRequest, results: list[FormResult], when_done
         write_text(request, status, text, "application/json")
     elif prefers_html(request):
         rows = "".join(_row(result) for result in results)
+        title = outcome("stored", len(results) - len(problems), len(results))
         request.setHeader(b"Content-Security-Policy", policy.PLAIN)
-        write_text(request, status, page(_heading(results), f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
+        write_text(request, status, page(title, f"<ul>{rows}</ul>"), "text/html; charset=utf-8")
     elif len(results) == 1 and not problems:
         write_text(request, status, str(results[0].cap))
     else:
@@ -270,13 +271,6 @@ def _redirect(request: StreamingRequest, when_done: str, results: list[FormResul
     where = when_done.replace("%(uri)s", quote(str(results[-1].cap), safe=""))
     request.setHeader(b"Location", where.encode())
     write_text(request, 302, "")
-
-
-def _heading(results: Sequence[FormResult]) -> str:
-    stored = [result for result in results if result.problem is None]
-    if not stored:
-        return "Not stored"
-    return "Stored" if len(stored) == len(results) else "Not all of it was stored"
 
 
 def _row(result: FormResult) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from zope.interface import implementer
@@ -13,7 +13,7 @@ from tahoeish.grid.tickets import FolderTicket
 from tahoeish.storage.errors import NoSuchShare, StoreError, StoreFull, StoreInUse
 from tahoeish.storage.incoming import IncomingShare
 from tahoeish.storage.share_file import ShareFile
-from tahoeish.storage.steps import Steps
+from tahoeish.storage.steps import Step, Steps
 from tahoeish.streams.threads import ThreadRunner, Turns
 
 
@@ -31,28 +31,30 @@ class LocalShareWriter:
         self._in_turn = Turns(run_in_thread)
 
     async def write(self, offset: int, buffers: Sequence[Buffer]) -> None:
-        with errors_of(self._peer):
-            await self._in_turn(self._share.write, offset, buffers)
+        await self._do(self._share.write, offset, buffers)
 
     async def secure(self) -> None:
-        with errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.securing()))
+        await self._take(self._share.securing())
 
     async def forget(self) -> None:
-        with errors_of(self._peer):
-            await self._in_turn(self._share.forget)
+        await self._do(self._share.forget)
 
     async def prepare(self) -> None:
-        with errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.preparing()))
+        await self._take(self._share.preparing())
 
     async def commit(self) -> None:
-        with errors_of(self._peer):
-            await self._in_turn.of(lambda: self._steps(self._share.committing()))
+        await self._take(self._share.committing())
 
     async def abort(self) -> None:
+        await self._do(self._share.abort)
+
+    async def _do(self, work: Callable[..., None], *args: object) -> None:
         with errors_of(self._peer):
-            await self._in_turn(self._share.abort)
+            await self._in_turn(work, *args)
+
+    async def _take(self, step: Step[None]) -> None:
+        with errors_of(self._peer):
+            await self._in_turn.of(lambda: self._steps(step))
 
 
 @implementer(IShareSource)

@@ -77,6 +77,9 @@ class FormStream:
         if not boundary or len(boundary) > 200:
             raise BadForm("the content type multipart/form-data needs a boundary")
         self._body = aiter(body)
+        self._opening = f"--{boundary}\r\n".encode()
+        self._start = b""
+        self._has_parts = False
         self._failure: Exception | None = None
         self._events: Iterator[MultipartSegment | bytes | bytearray | None] = iter(())
         try:
@@ -93,6 +96,7 @@ class FormStream:
                     pass
                 return
             assert isinstance(event, MultipartSegment)
+            self._has_parts = True
             part = FormPart(self, event)
             yield part
             async for _ in part:
@@ -107,6 +111,8 @@ class FormStream:
                 if self._parser.closed:
                     return None
                 data = await self._read()
+                if len(self._start) < len(self._opening):
+                    self._start += data[: len(self._opening)]
                 if not data and self._parser.closed:
                     return None
                 self._events = self._parser.parse(data)
@@ -118,8 +124,7 @@ class FormStream:
         except ParserLimitReached as error:
             raise BadForm(f"the form is out of bounds: {error}") from error
         except MultipartError as error:
-            # The parser counts a part as soon as it has seen the boundary before it.
-            if self._parser._segment_count == 0:
+            if not (self._has_parts or self._start.startswith(self._opening)):
                 raise BadBoundary("the form is broken: it doesn't begin with the boundary of its type") from error
             raise BadForm(f"the form is broken: {error}") from error
 

@@ -59,6 +59,14 @@ def test_a_guest_s_upload_goes_on_after_a_reload(
     assert ann_s_node.get("/files/inbox/film.bin", basic("ann")).body == file.read_bytes()
 
 
+def choose_without_an_answer(window: Window, link: str, file: Path) -> None:
+    """The node takes it, and the page doesn't get to know."""
+    window.go(link)
+    window.lose_answers("POST", 1)
+    window.choose(file)
+    window.wait_for(file.name, "retrying")
+
+
 def test_a_small_file_comes_once_though_the_answer_was_lost(
     ann_s_node: NodeProcess, open_window: OpenWindow, tmp_path: Path
 ) -> None:
@@ -80,10 +88,7 @@ def test_a_small_file_comes_once_though_the_answer_was_lost_and_the_page_reloade
     file = tmp_path / "reloaded.bin"
     file.write_bytes(content_of(30_000))
     window = open_window(ann_s_node)
-    window.go(new_link(ann_s_node))
-    window.lose_answers("POST", 1)
-    window.choose(file)
-    window.wait_for("reloaded.bin", "retrying")
+    choose_without_an_answer(window, new_link(ann_s_node), file)
     window.page.reload()
     expect(window.row("reloaded.bin")).to_contain_text("Choose the same file again")
     window.choose(file)
@@ -158,10 +163,7 @@ def test_what_was_cancelled_before_the_node_had_answered_is_not_left_there(
     file = tmp_path / "unwanted.bin"
     file.write_bytes(content_of(20_000_000))
     window = open_window(ann_s_node)
-    window.go(new_link(ann_s_node))
-    window.lose_answers("POST", 1)
-    window.choose(file)
-    window.wait_for("unwanted.bin", "retrying")
+    choose_without_an_answer(window, new_link(ann_s_node), file)
     with window.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleting:
         window.page.get_by_role("button", name="Cancel: unwanted.bin").click()
     assert deleting.value.status == 204

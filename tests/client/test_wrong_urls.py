@@ -46,11 +46,17 @@ def plain_url(node: MemoryNode) -> Iterator[str]:
         yield url
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_certificate_that_is_not_trusted_is_told_at_once_with_what_to_do(tls_url: str, file: Path) -> None:
-    with Command("put", file, url=tls_url) as command:
+async def line_at_once(file: Path, url: str) -> str:
+    """What is said when the file is sent there, which fails."""
+    with Command("put", file, url=url) as command:
         status, _, err = await command.ended()
     assert (status, len(err.splitlines())) == (1, 1)
+    return err
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_that_is_not_trusted_is_told_at_once_with_what_to_do(tls_url: str, file: Path) -> None:
+    err = await line_at_once(file, tls_url)
     assert err.startswith(f"tahoeish: put: the certificate of {tls_url} isn't trusted here, ")
     assert "$SSL_CERT_FILE" in err
 
@@ -69,25 +75,19 @@ async def test_a_certificate_for_another_name_is_told_at_once(
     misnamed_url: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-    with Command("put", file, url=misnamed_url) as command:
-        status, _, err = await command.ended()
-    assert (status, len(err.splitlines())) == (1, 1)
+    err = await line_at_once(file, misnamed_url)
     assert err.startswith(f"tahoeish: put: the certificate of {misnamed_url} is for another name; ")
 
 
 @pytest_twisted.ensureDeferred
 async def test_http_where_tls_is_spoken_is_told_at_once_with_the_other_url(tls_url: str, file: Path) -> None:
     plain = tls_url.replace("https:", "http:")
-    with Command("put", file, url=plain) as command:
-        status, _, err = await command.ended()
-    assert (status, len(err.splitlines())) == (1, 1)
+    err = await line_at_once(file, plain)
     assert err.startswith(f"tahoeish: put: the connection to {plain} broke: ")
     assert err.endswith(f"try {tls_url}\n")
 
 
 @pytest_twisted.ensureDeferred
 async def test_https_where_no_tls_is_spoken_is_told_at_once_with_the_other_url(plain_url: str, file: Path) -> None:
-    with Command("put", file, url=plain_url.replace("http:", "https:")) as command:
-        status, _, err = await command.ended()
-    assert (status, len(err.splitlines())) == (1, 1)
+    err = await line_at_once(file, plain_url.replace("http:", "https:"))
     assert err.endswith(f"try {plain_url}\n")

@@ -51,6 +51,23 @@ def write(upload: ResumableUpload, data: bytes, size: int = 1000) -> None:
         succeeded(upload.write(data[start : start + size]))
 
 
+def expect_whole(grid: FolderGrid, upload: ResumableUpload) -> None:
+    """All of `DATA` has been written, and is what can be fetched."""
+    cap = succeeded(upload.finish()).cap
+    assert isinstance(cap, ReadCap)
+    assert succeeded(grid.fetch(cap)) == DATA
+
+
+def expect_whole_again(grid: FolderGrid, keeper: Keeper, offset: int) -> None:
+    """With peers that have come to their senses, it goes on from there to the end."""
+    for peer in grid.peers:
+        peer.fault = lambda what: None
+    upload = keeper.go_on(grid)
+    assert upload.position == offset
+    write(upload, DATA[offset:])
+    expect_whole(grid, upload)
+
+
 def settle(upload: ResumableUpload, keeper: Keeper) -> Standing:
     standing = succeeded(upload.settle())
     succeeded(keeper.keep(standing))
@@ -149,9 +166,7 @@ def test_standings_are_kept_on_the_way(grid: FolderGrid, monkeypatch: pytest.Mon
     offset = keeper.standing.offset
     upload = keeper.go_on(grid)
     write(upload, DATA[offset:])
-    cap = succeeded(upload.finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole(grid, upload)
 
 
 def test_nothing_is_kept_before_the_end_of_what_is_to_be_verified(
@@ -165,9 +180,7 @@ def test_nothing_is_kept_before_the_end_of_what_is_to_be_verified(
     assert keeper.kept == 0
     assert settle(upload, keeper).offset == len(DATA)
     succeeded(upload.let_go())
-    cap = succeeded(keeper.go_on(grid).finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole(grid, keeper.go_on(grid))
 
 
 def test_a_share_that_is_lost_isnt_waited_for(grid: FolderGrid) -> None:
@@ -204,9 +217,7 @@ def test_when_too_many_peers_fail_it_can_be_gone_on_with_later(grid: FolderGrid)
     upload = keeper.go_on(grid)
     assert upload.position == 50_000
     write(upload, DATA[50_000:])
-    cap = succeeded(upload.finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole(grid, upload)
 
 
 @pytest.mark.parametrize("when", ["write", "secure"])
@@ -226,13 +237,7 @@ def test_nothing_is_kept_that_too_few_peers_have(grid: FolderGrid, monkeypatch: 
     assert keeper.standing is not None
     assert (keeper.standing.offset, keeper.standing.shares) == (kept.offset, kept.shares)
     succeeded(upload.let_go())
-    for peer in grid.peers:
-        peer.fault = lambda what: None
-    upload = keeper.go_on(grid)
-    write(upload, DATA[20_000:])
-    cap = succeeded(upload.finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole_again(grid, keeper, 20_000)
 
 
 def test_what_is_lost_isnt_told_as_confirmed(grid: FolderGrid) -> None:
@@ -268,13 +273,7 @@ def test_when_disks_are_full_it_can_be_gone_on_with_when_there_is_room(grid: Fol
     assert type(failure_of(failing_write)) is GridFull
     succeeded(upload.let_go())
     assert len(grid.files()) == 5
-    for peer in grid.peers:
-        peer.fault = lambda what: None
-    upload = keeper.go_on(grid)
-    write(upload, DATA[50_000:])
-    cap = succeeded(upload.finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole_again(grid, keeper, 50_000)
 
 
 def test_a_full_disk_gets_its_room_back_when_the_upload_goes_on_without_it(
@@ -344,6 +343,4 @@ def test_whoever_stops_waiting_loses_nothing(grid: FolderGrid) -> None:
     stuck.callback(None)
     assert settle(upload, keeper).offset == 50_000
     write(upload, DATA[50_000:])
-    cap = succeeded(upload.finish()).cap
-    assert isinstance(cap, ReadCap)
-    assert succeeded(grid.fetch(cap)) == DATA
+    expect_whole(grid, upload)

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tahoeish.streams.body import BodyStream, ClientGone
-from tahoeish.streams.forms import MAX_PARTS, BadForm, FormStream
+from tahoeish.streams.forms import MAX_PARTS, BadBoundary, BadForm, FormStream
 
 BOUNDARY = b"--boundary"
 CONTENT_TYPE = "multipart/form-data; boundary=--boundary"
@@ -205,3 +205,20 @@ def test_what_is_no_form(content_type: str) -> None:
     body = BodyStream(NoFlow(), Clock(), length=None, idle_timeout=0)
     with pytest.raises(BadForm):
         FormStream(body, content_type)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    ("wire", "kind"),
+    [
+        (b"--other\r\n\r\n", BadBoundary),
+        (b"", BadBoundary),
+        (b"--" + BOUNDARY + b"\r\nContent-Dispo", BadForm),
+        (b"before it\r\n" + encoded([Field("a", "b", b"c")])[:-10], BadForm),
+    ],
+    ids=["another boundary", "nothing", "broken off", "broken off behind a preamble"],
+)
+def test_a_wrong_beginning_is_told_from_what_breaks_off_later(size: int, wire: bytes, kind: type[BadForm]) -> None:
+    with pytest.raises(BadForm) as raised:
+        parsed(*(wire[start : start + size] for start in range(0, len(wire), size)))
+    assert type(raised.value) is kind

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from tahoeish.gateway.errors import Problem, prefers_html, prefers_json, problem_of, write_text
-from tahoeish.gateway.page import page
+from tahoeish.gateway.page import outcome, page
 from tahoeish.gateway.pages import policy
 from tahoeish.gateway.pages.names import marked_up
 from tahoeish.gateway.pages.sizes import in_words
@@ -94,17 +94,11 @@ def answer_form(request: StreamingRequest, results: Sequence[tuple[str, Problem 
     elif prefers_html(request):
         rows = "".join(f"<li>{_marked_up(*result)}</li>" for result in results)
         request.setHeader(b"Content-Security-Policy", policy.PLAIN)
-        text = page(_heading(results), f'<ul>{rows}</ul><p><a href="">Send more</a></p>', guest=True)
+        title = outcome("sent", len(results) - len(problems), len(results))
+        text = page(title, f'<ul>{rows}</ul><p><a href="">Send more</a></p>', guest=True)
         write_text(request, status, text, "text/html; charset=utf-8")
     else:
         write_text(request, status, "".join(f"{_line(*result)}\n" for result in results))
-
-
-def _heading(results: Sequence[tuple[str, Problem | None]]) -> str:
-    sent = [name for name, problem in results if problem is None]
-    if not sent:
-        return "Not sent"
-    return "Sent" if len(sent) == len(results) else "Not all of it was sent"
 
 
 def _marked_up(name: str, problem: Problem | None) -> str:

@@ -38,6 +38,13 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
         yield processes
 
 
+def expect_stored(processes: Processes) -> None:
+    """One file, with the right content."""
+    (uploaded,) = processes.shelf.stored
+    assert isinstance(uploaded.cap, ReadCap)
+    assert succeeded(processes.grid.fetch(uploaded.cap)) == DATA
+
+
 # What nobody needs any more
 
 
@@ -281,9 +288,7 @@ def test_what_peers_lose_is_brought_again_from_the_offset_that_is_told(
     finished = append(live, DATA[told.offset :], offset=told.offset)
 
     assert isinstance(succeeded(finished), Replay)
-    (uploaded,) = processes.shelf.stored
-    assert isinstance(uploaded.cap, ReadCap)
-    assert succeeded(processes.grid.fetch(uploaded.cap)) == DATA
+    expect_stored(processes)
 
 
 def test_no_offset_is_told_that_could_not_be_written_down(
@@ -307,6 +312,4 @@ def test_no_offset_is_told_that_could_not_be_written_down(
     _, told = succeeded(keeper.respond(OWNER, live.row.id, Query()))
     assert isinstance(told, Tell) and told.offset == 20_000
     assert isinstance(succeeded(append(live, DATA[20_000:], offset=20_000)), Replay)
-    (uploaded,) = processes.shelf.stored
-    assert isinstance(uploaded.cap, ReadCap)
-    assert succeeded(processes.grid.fetch(uploaded.cap)) == DATA
+    expect_stored(processes)

@@ -117,7 +117,7 @@ class TusServer:
             raise tus.another_creation()
         # Nothing is read of what comes with it: how much of that is there already isn't known before this is decided.
         settled = Append(None, completes=None, content_length=0, length=creation.create.length)
-        decision = await self._services.append(live, settled, request, _nothing(), {})
+        decision = await self._services.append(live, settled, request, nothing(), {})
         self._write_created(request, live, decision, _location(request, live, from_elsewhere), brought=True)
         return True
 
@@ -267,11 +267,6 @@ def _key(request: StreamingRequest) -> str | None:
     """By what an upload is known whose creation is asked for again, at the same address. Raises `UploadRefused`."""
     key = tus.creation_key(fields_of(request))
     return None if key is None else "tus:" + sha256(request.path + b"\0" + key.encode()).hexdigest()
-
-
-async def _nothing() -> AsyncIterator[Buffer]:
-    return
-    yield
 
 
 def _concat_of(live: LiveSession) -> str:
